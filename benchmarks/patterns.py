@@ -1,0 +1,117 @@
+"""Four ways of calling, timed: the same code for whatever can make a call and wait for its answer.
+
+- ``blocking``: one call at a time, waited for in the calling thread;
+- ``batch``: 1,000 calls sent, then 1,000 answers read, in the calling thread;
+- ``await``: one awaited call at a time, on uvloop;
+- ``gather``: 1,000 calls at a time in `asyncio.gather`, on uvloop.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import uvloop
+
+Pattern = Literal["blocking", "batch", "await", "gather"]
+PATTERNS: tuple[Pattern, ...] = ("blocking", "batch", "await", "gather")
+BATCH_CALLS = 1000
+
+
+@dataclass(frozen=True)
+class Side:
+    """One contestant: how it makes a call, and how it waits for one or many answers.
+
+    Attributes:
+        call: Makes a call with one small argument; what it returns can be awaited and passed to `get`.
+        get: Waits for one answer in the calling thread.
+        get_all: Waits for a list of answers in the calling thread.
+        on_loop: Entered in a coroutine around awaited calls.
+    """
+
+    call: Callable[[int], Awaitable[Any]]
+    get: Callable[[Any], object]
+    get_all: Callable[[list[Any]], object]
+    on_loop: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is timed at once.
+
+    Attributes:
+        calls: Calls per sample of ``blocking`` and ``await``.
+        batches: Thousands of calls per sample of ``batch`` and ``gather``.
+    """
+
+    calls: int
+    batches: int
+
+
+USUAL_EFFORT = Effort(calls=3000, batches=20)
+QUICK_EFFORT = Effort(calls=1000, batches=5)
+
+
+def samples(sides: Sequence[Side], pattern: Pattern, effort: Effort, rounds: int) -> list[list[float]]:
+    """Time one pattern on several sides in turn: first, second, first, second, and so on.
+
+    Taking turns exposes all sides to the same disturbances; a first turn of each, not counted, warms up.
+    Runs in the calling thread, which must have no running loop.
+
+    Returns:
+        Calls per second: for each side, one number a round.
+    """
+    for side in sides:
+        _sample(side, pattern, Effort(effort.calls // 10, 1))
+    turns = [[_sample(side, pattern, effort) for side in sides] for _ in range(rounds)]
+    return [list(rates) for rates in zip(*turns, strict=True)]
+
+
+def _sample(side: Side, pattern: Pattern, effort: Effort) -> float:
+    if pattern == "blocking":
+        return _sample_blocking(side, effort.calls)
+    if pattern == "batch":
+        return _sample_batch(side, effort.batches)
+    if pattern == "await":
+        return uvloop.run(_sample_await(side, effort.calls))
+    return uvloop.run(_sample_gather(side, effort.batches))
+
+
+def _sample_blocking(side: Side, calls: int) -> float:
+    call, get = side.call, side.get
+    start = time.perf_counter()
+    for _ in range(calls):
+        get(call(1))
+    return calls / (time.perf_counter() - start)
+
+
+def _sample_batch(side: Side, batches: int) -> float:
+    call, get_all = side.call, side.get_all
+    start = time.perf_counter()
+    for _ in range(batches):
+        get_all([call(1) for _ in range(BATCH_CALLS)])
+    return batches * BATCH_CALLS / (time.perf_counter() - start)
+
+
+async def _sample_await(side: Side, calls: int) -> float:
+    call = side.call
+    with side.on_loop():
+        # The first call on a new loop may open a connection, which is not what is asked here.
+        await call(1)
+        start = time.perf_counter()
+        for _ in range(calls):
+            await call(1)
+        return calls / (time.perf_counter() - start)
+
+
+async def _sample_gather(side: Side, batches: int) -> float:
+    call = side.call
+    with side.on_loop():
+        await call(1)
+        start = time.perf_counter()
+        for _ in range(batches):
+            await asyncio.gather(*[call(1) for _ in range(BATCH_CALLS)])
+        return batches * BATCH_CALLS / (time.perf_counter() - start)

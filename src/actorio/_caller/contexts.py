@@ -1,0 +1,90 @@
+"""Caller contexts: an event loop each, or all threads that have none. Each has its own lanes, one per address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actorio._caller.lane import Lane, LoopLane, ThreadLane
+from actorio._caller.pump import Pump
+from actorio._transport.sockets import connect
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from actorio._caller.lane import Explain
+
+
+class Context:
+    """The lanes of one caller context.
+
+    Args:
+        loop: the event loop; None for the threads that have none.
+    """
+
+    def __init__(self, pump: Pump, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.pump = pump
+        self.loop = loop
+        self.lanes: dict[str, Lane] = {}
+
+    def open(self, address: str, explain: Explain, *, is_ordered: bool) -> Lane:
+        """Connects to an address.
+
+        Raises:
+            OSError: nobody listens there.
+        """
+        sock = connect(address)
+        lane: Lane
+        if self.loop is None:
+            lane = ThreadLane(sock, self.pump, explain, is_ordered=is_ordered)
+            self.pump.add(lane)
+        else:
+            lane = LoopLane(sock, self.pump, explain, self.loop, is_ordered=is_ordered)
+        self.lanes[address] = lane
+        return lane
+
+    def close(self) -> None:
+        """Closes every lane."""
+        for lane in list(self.lanes.values()):
+            lane.close()
+        self.lanes.clear()
+
+
+class Contexts:
+    """The caller contexts of this process."""
+
+    def __init__(self) -> None:
+        self.pump = Pump()
+        self.threads = Context(self.pump, None)
+        self._loops: dict[asyncio.AbstractEventLoop, Context] = {}
+
+    def of(self, loop: asyncio.AbstractEventLoop | None) -> Context:
+        """Returns the context of a loop, or that of the threads without one."""
+        if loop is None:
+            return self.threads
+        context = self._loops.get(loop)
+        if context is None:
+            self._sweep()
+            context = self._loops[loop] = Context(self.pump, loop)
+        return context
+
+    def _sweep(self) -> None:
+        """Closes what closed loops left; what they still wait for goes to the pump."""
+        for loop in [loop for loop in self._loops if loop.is_closed()]:
+            for lane in self._loops.pop(loop).lanes.values():
+                if lane.is_idle():
+                    lane.close()
+                else:
+                    lane.adopt()
+
+    def close(self) -> None:
+        """Closes every lane of every context, and the pump."""
+        for context in [self.threads, *self._loops.values()]:
+            context.close()
+        self.pump.close()
+
+    def abandon(self) -> None:
+        """Closes this process's copies of the sockets; in a forked child."""
+        for context in [self.threads, *self._loops.values()]:
+            for lane in context.lanes.values():
+                lane.sock.close()
+        self.pump.abandon()

@@ -1,0 +1,71 @@
+"""Ctrl-C while a lane is being read: raised while the thread waits, deferred while it handles what it read.
+
+Python runs signal handlers between any two steps of the main thread. A KeyboardInterrupt between receiving bytes
+and noting them would lose a reply; a notebook goes on after Ctrl-C and must find its lanes whole.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+# The public functions spend microseconds on turning numbers into enumerations.
+try:
+    from _signal import getsignal as _get_handler
+    from _signal import signal as _set_handler
+except ImportError:  # an interpreter without the private module
+    _get_handler, _set_handler = signal.getsignal, signal.signal
+
+
+class InterruptGate:
+    """Holds back SIGINT in the main thread between `close` and `open`; does nothing in other threads.
+
+    As a context manager it takes SIGINT over from the handler in force, and gives it back.
+    """
+
+    __slots__ = ("_is_open", "_pending", "_previous")
+
+    def __init__(self) -> None:
+        self._previous: Any = None
+        self._is_open = False
+        self._pending: FrameType | None = None
+
+    def __enter__(self) -> InterruptGate:
+        if threading.get_ident() == threading.main_thread().ident:
+            previous = _get_handler(signal.SIGINT)
+            if callable(previous):
+                self._previous = previous
+                _set_handler(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._previous is not None:
+            _set_handler(signal.SIGINT, self._previous)
+            self._deliver()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._is_open:
+            self._previous(number, frame)
+        else:
+            self._pending = frame
+
+    def open(self) -> None:
+        """From here on a signal is handled at once; one that came before is handled now."""
+        self._is_open = True
+        if self._pending is not None:
+            self._deliver()
+
+    def close(self) -> None:
+        """From here on signals wait."""
+        self._is_open = False
+
+    def _deliver(self) -> None:
+        frame, self._pending = self._pending, None
+        if frame is not None:
+            self._previous(signal.SIGINT, frame)

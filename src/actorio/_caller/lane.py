@@ -1,0 +1,330 @@
+"""Lanes: one caller context's connection to one actor.
+
+The protocol is in `CallerPeer`; a lane adds the socket and the table of what is pending. Who reads and writes is
+the business of its two kinds: a `LoopLane` lives on an event loop, a `ThreadLane` on the pump of all threads
+without one. Reading is guarded, so that a blocked thread can pump a lane whose loop does not run just now.
+
+Calls are sent in the order in which they were made. A call that waits for an argument holds back the later ones
+of its lane when the actor is ordered (one thread), and nobody else's.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from actorio._caller.pending import FAILURE, VALUE, PendingResult, running_loop
+from actorio._transport.sockets import CHUNK
+from actorio._wire.frames import ProtocolError
+from actorio._wire.messages import Result
+from actorio._wire.payload import loads
+from actorio._wire.peer import CallerPeer
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from actorio._caller.pump import Pump
+    from actorio._wire.frames import Payload
+    from actorio._wire.messages import Reply
+
+    # Ends the results of a lost lane with an error; the text is the protocol's complaint, if there was one.
+    Explain = Callable[[list[PendingResult], str], None]
+
+
+class HeldCall:
+    """A call that waits for its arguments: sent by ``send`` when ``missing`` is empty."""
+
+    __slots__ = ("missing", "send")
+
+    def __init__(self, missing: set[PendingResult], send: Callable[[], None]) -> None:
+        self.missing = missing
+        self.send = send
+
+
+class Lane:
+    """What both kinds of lanes have in common."""
+
+    # The loop that reads this lane; None when the pump does.
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def __init__(self, sock: socket.socket, pump: Pump, explain: Explain, *, is_ordered: bool) -> None:
+        self.sock = sock
+        self.pump = pump
+        self.is_ordered = is_ordered
+        self.held: deque[HeldCall] = deque()
+        self.is_lost = False
+        self._explain = explain
+        self._peer: CallerPeer[PendingResult] = CallerPeer()
+        self._out = bytearray()
+        self._is_watched = False
+        # Guards the peer, the buffer and the socket. Never held while callbacks run.
+        self._lock = threading.Lock()
+
+    # --- sending ------------------------------------------------------------------------------------------------
+
+    def call(self, result: PendingResult, method: str, payload: Payload, parts: tuple[int, ...] = ()) -> None:
+        """Sends a call now, or with others of this loop iteration."""
+        with self._lock:
+            frame = self._peer.call(result.number, result, method, payload, parts)
+            self._write(frame)
+        if self.is_lost:
+            self._give_up("")
+
+    def fetch(self, result: PendingResult, wanted: int) -> None:
+        """Asks the process at the other end, who owns it, for a value."""
+        with self._lock:
+            self._write(self._peer.fetch(result.number, result, wanted))
+        if self.is_lost:
+            self._give_up("")
+
+    def hold(self, held: HeldCall) -> None:
+        """Keeps a call until its arguments are there, and in its place among the calls of this lane."""
+        self.held.append(held)
+        for dependency in list(held.missing):
+            dependency.add_callback(lambda done, held=held: self._arrived(held, done))  # type: ignore[misc]
+        self.send_held()
+
+    def _arrived(self, held: HeldCall, dependency: PendingResult) -> None:
+        held.missing.discard(dependency)
+        if not held.missing:
+            self.send_held()
+
+    def send_held(self) -> None:
+        """Sends the held calls whose turn it is."""
+        if self.is_ordered:
+            while self.held and not self.held[0].missing:
+                try:
+                    held = self.held.popleft()
+                except IndexError:
+                    return
+                held.send()
+            return
+        for held in [held for held in self.held if not held.missing]:
+            try:
+                self.held.remove(held)
+            except ValueError:
+                # Another thread sends it.
+                continue
+            held.send()
+
+    def _write(self, frame: bytes) -> None:
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Sends what is waiting, as much as the socket takes."""
+        with self._lock:
+            self._flush()
+        if self.is_lost:
+            self._give_up("")
+
+    def _flush(self) -> None:
+        try:
+            while self._out:
+                sent = self.sock.send(self._out)
+                del self._out[:sent]
+        except BlockingIOError:
+            self._set_watched(is_wanted=True)
+            return
+        except OSError:
+            self.is_lost = True
+            return
+        self._set_watched(is_wanted=False)
+
+    def _set_watched(self, *, is_wanted: bool) -> None:
+        if self._is_watched is not is_wanted:
+            self._is_watched = is_wanted
+            self._watch_writable(is_wanted=is_wanted)
+
+    def _watch_writable(self, *, is_wanted: bool) -> None:
+        raise NotImplementedError
+
+    # --- receiving ----------------------------------------------------------------------------------------------
+
+    def read(self) -> None:
+        """Reads once and completes what arrived; any thread may call it."""
+        with self._lock:
+            try:
+                replies = self._receive()
+            except BlockingIOError:
+                return
+            except OSError:
+                complaint = ""
+                self.is_lost = True
+            except ProtocolError as error:
+                complaint = str(error)
+                self.is_lost = True
+        if self.is_lost:
+            self._give_up(complaint)
+            return
+        for result, reply, payload in replies:
+            if type(reply) is Result:
+                result.complete(VALUE, payload)
+            elif reply.is_pickled_error:
+                result.fail(lambda payload=payload: loads(payload))  # type: ignore[misc]
+            else:
+                result.complete(FAILURE, payload)
+
+    def _receive(self) -> list[tuple[PendingResult, Reply, Payload]]:
+        reader = self._peer.reader
+        gap = reader.gap()
+        if gap is not None:
+            count = self.sock.recv_into(gap)
+            if not count:
+                raise ConnectionResetError
+            return self._peer.match(reader.filled(count))
+        data = self.sock.recv(CHUNK)
+        if not data:
+            raise ConnectionResetError
+        return self._peer.receive(data)
+
+    def keep_pumped(self, result: PendingResult) -> None:
+        """Makes sure that somebody reads this lane until ``result`` is done, though nobody blocks for it."""
+        raise NotImplementedError
+
+    def adopt(self) -> None:
+        """Hands the lane of a closed loop to the pump, for good."""
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def is_idle(self) -> bool:
+        """Is nothing pending and nothing left to send?"""
+        return not self._peer.open and not self._out and not self.held
+
+    def _give_up(self, complaint: str) -> None:
+        with self._lock:
+            open_results = self._peer.close()
+            self._out.clear()
+            if self.sock.fileno() >= 0:
+                self._forget()
+                self.sock.close()
+        if open_results:
+            self._explain(open_results, complaint)
+
+    def _forget(self) -> None:
+        """Takes the socket out of whatever watches it; it is closed next."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Closes the connection; what is pending is explained as lost."""
+        self.is_lost = True
+        self._give_up("")
+
+
+class ThreadLane(Lane):
+    """The lane of the threads that have no event loop: writes at once, read by the pump."""
+
+    # Replies nobody asks for are read this often, in calls, so that neither side piles them up.
+    DRAIN_EVERY = 256
+
+    def _write(self, frame: bytes) -> None:
+        if self._out:
+            self._out += frame
+            return
+        try:
+            sent = self.sock.send(frame)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.is_lost = True
+            return
+        if sent < len(frame):
+            self._out += frame[sent:]
+            self._set_watched(is_wanted=True)
+
+    def call(self, result: PendingResult, method: str, payload: Payload, parts: tuple[int, ...] = ()) -> None:
+        """Sends a call now."""
+        super().call(result, method, payload, parts)
+        if not result.number % self.DRAIN_EVERY:
+            self.pump.drain()
+
+    def _watch_writable(self, *, is_wanted: bool) -> None:
+        self.pump.watch_writable(self, is_wanted=is_wanted)
+
+    def keep_pumped(self, result: PendingResult) -> None:
+        """See `Lane.keep_pumped`."""
+        self.pump.pump_until_done(result)
+
+    def _forget(self) -> None:
+        self.pump.forget(self)
+
+
+class LoopLane(Lane):
+    """The lane of an event loop: read by the loop, written once per iteration."""
+
+    def __init__(
+        self, sock: socket.socket, pump: Pump, explain: Explain, loop: asyncio.AbstractEventLoop, *, is_ordered: bool
+    ) -> None:
+        super().__init__(sock, pump, explain, is_ordered=is_ordered)
+        self.loop: asyncio.AbstractEventLoop | None = loop
+        self._home = loop
+        self._is_scheduled = False
+        loop.add_reader(sock.fileno(), self.read)
+
+    def _write(self, frame: bytes) -> None:
+        self._out += frame
+        if self.loop is None:
+            self._flush()
+        elif not self._is_scheduled:
+            self._is_scheduled = True
+            self._home.call_soon(self._flush_soon)
+
+    def _flush_soon(self) -> None:
+        self._is_scheduled = False
+        self.flush()
+
+    def send_held(self) -> None:
+        """Sends held calls in the loop's thread, whoever brought the last argument."""
+        if self.loop is None:
+            super().send_held()
+            return
+        try:
+            self._home.call_soon_threadsafe(super().send_held)
+        except RuntimeError:
+            # The loop has closed; from now on the pump has this lane.
+            self.adopt()
+            super().send_held()
+
+    def _watch_writable(self, *, is_wanted: bool) -> None:
+        if self.loop is None:
+            self.pump.watch_writable(self, is_wanted=is_wanted)
+        elif is_wanted:
+            self._home.add_writer(self.sock.fileno(), self.flush)
+        else:
+            self._home.remove_writer(self.sock.fileno())
+
+    def keep_pumped(self, result: PendingResult) -> None:
+        """See `Lane.keep_pumped`."""
+        if self.loop is None:
+            self.pump.pump_until_done(result)
+        elif self._home.is_closed():
+            self.adopt()
+            self.pump.pump_until_done(result)
+        elif not self._home.is_running():
+            self.pump.pump_until_done(result, borrowed=self)
+
+    def adopt(self) -> None:
+        """Hands the lane of a closed loop to the pump, for good."""
+        if self.loop is None:
+            return
+        self.loop = None
+        self.pump.add(self)
+        self.flush()
+
+    def _forget(self) -> None:
+        self.pump.forget(self)
+        if not self._home.is_closed():
+            fd = self.sock.fileno()
+            self._home.remove_reader(fd)
+            self._home.remove_writer(fd)
+
+    def close(self) -> None:
+        """Closes the connection; when its loop runs in another thread, that thread does so."""
+        if self._home.is_running() and running_loop() is not self._home:
+            with suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RDWR)
+        else:
+            super().close()

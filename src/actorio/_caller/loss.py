@@ -1,0 +1,76 @@
+"""When a lane is lost: every result that waited on it ends with an error that says why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actorio._model.certificate import DeathCertificate
+from actorio._model.errors import ActorDiedError, ActorUnavailableError, OwnerDiedError, RaySystemError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorio._caller.lane import Explain
+    from actorio._caller.node import NodeClient
+    from actorio._caller.pending import PendingResult
+    from actorio._model.handle import ActorIdentity
+
+
+class Losses:
+    """Explains lost lanes, by asking the node how the actor died.
+
+    Args:
+        node: returns the connection to the node, or raises `RaySystemError` when it has gone.
+    """
+
+    def __init__(self, node: Callable[[], NodeClient]) -> None:
+        self._node = node
+
+    def explainer(self, identity: ActorIdentity) -> Explain:
+        """Returns what a lane to this actor calls when it is lost."""
+        return lambda results, complaint: self._ask(identity, results, complaint, may_have_run=True)
+
+    def never_connected(self, identity: ActorIdentity, result: PendingResult) -> None:
+        """Ends a call that could not even be sent: nobody listens at the actor's address."""
+        self._ask(identity, [result], "", may_have_run=False)
+
+    def _ask(
+        self, identity: ActorIdentity, results: list[PendingResult], complaint: str, *, may_have_run: bool
+    ) -> None:
+        def tell(certificate: DeathCertificate | None) -> None:
+            for result in results:
+                result.fail(_error_maker(identity, result.call, certificate, complaint, may_have_run=may_have_run))
+
+        try:
+            node = self._node()
+        except RaySystemError as error:
+            tell(DeathCertificate(identity.actor_id, identity.definition.name, cause="node_lost", detail=str(error)))
+        else:
+            node.ask_death(identity.actor_id, tell)
+
+    def of_owner(self, results: list[PendingResult], complaint: str) -> None:
+        """Ends borrowed results whose owner has gone."""
+        for result in results:
+            name = result.identity.hex()
+            reason = f"the process that owns the result of {result.call}() has ended" + (complaint and f": {complaint}")
+            result.fail(lambda name=name, reason=reason: OwnerDiedError(name, reason))  # type: ignore[misc]
+
+
+def _error_maker(
+    identity: ActorIdentity, call: str, certificate: DeathCertificate | None, complaint: str, *, may_have_run: bool
+) -> Callable[[], BaseException]:
+    if certificate is None:
+        text = (
+            f"the connection to {identity.definition.name} ({identity.actor_id}) was lost, though the actor lives"
+            f"{complaint and ': ' + complaint}; {call}() may or may not have run"
+        )
+        return lambda: ActorUnavailableError(text, identity.actor_id)
+    if not certificate.class_name:
+        certificate = DeathCertificate(
+            identity.actor_id,
+            identity.definition.name,
+            cause=certificate.cause,
+            code=certificate.code,
+            detail=certificate.detail,
+        )
+    return lambda: ActorDiedError.from_certificate(certificate, call, may_have_run)

@@ -1,0 +1,288 @@
+"""`PendingResult`: what stands behind a reference until, and after, its result is there.
+
+It completes exactly once. Who completes it and who waits may be different threads; no lock is needed, because
+callbacks live in a list whose ``append`` and ``pop`` are atomic, and both sides look after they have written: the
+completer sets the state and then empties the list; who adds a callback appends and then checks the state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from typing import TYPE_CHECKING, Any
+
+from actorio._model.errors import RayError, UnserializableException
+from actorio._model.failure import TaskFailure
+from actorio._model.reference import pending_of
+from actorio._model.task_error import RayTaskError
+from actorio._wire import payload as wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from actorio._caller.lane import Lane
+    from actorio._model.definition import MethodDefinition
+    from actorio._model.reference import ObjectRef
+    from actorio._wire.frames import Payload
+
+    Callback = Callable[["PendingResult"], object]
+
+PENDING, VALUE, FAILURE, ERROR = range(4)
+
+running_loop = asyncio._get_running_loop  # noqa: SLF001  # documented for speed: the public one raises when there is none
+
+
+class PendingResult:
+    """The result of one call of this process.
+
+    Attributes:
+        number: unique in this process; the call's number on the wire.
+        state: PENDING, then VALUE (payload is pickled), FAILURE (payload is an encoded `TaskFailure`) or ERROR
+            (``make_error`` returns a new exception).
+        lane: the connection that the reply comes on; None when it needs none.
+        what: what was called, for errors.
+    """
+
+    __slots__ = ("__weakref__", "_callbacks", "lane", "make_error", "number", "payload", "state", "what")
+
+    payload: Payload
+    make_error: Callable[[], BaseException]
+
+    def __init__(self, number: int, lane: Lane | None, what: MethodDefinition | str) -> None:
+        self.number = number
+        self.lane = lane
+        self.what = what
+        self.state = PENDING
+        self._callbacks: list[Callback] = []
+
+    # --- completing: any thread, the first wins -----------------------------------------------------------------
+
+    def complete(self, state: int, payload: Payload) -> None:
+        """Ends with what a reply says; calls the callbacks in this thread."""
+        if self.state == PENDING:
+            self.payload = payload
+            self.state = state
+            if self._callbacks:
+                self._run_callbacks()
+
+    def fail(self, make_error: Callable[[], BaseException]) -> None:
+        """Ends with an error of the runtime's own."""
+        if self.state == PENDING:
+            self.make_error = make_error
+            self.state = ERROR
+            self._run_callbacks()
+
+    def complete_like(self, other: PendingResult) -> None:
+        """Ends as another result has."""
+        if other.state == ERROR:
+            self.fail(other.make_error)
+        else:
+            self.complete(other.state, other.payload)
+
+    def add_callback(self, callback: Callback) -> None:
+        """Calls ``callback`` once: now if done, otherwise in the thread that completes this."""
+        self._callbacks.append(callback)
+        if self.state != PENDING:
+            self._run_callbacks()
+
+    def discard_callback(self, callback: Callback) -> int:
+        """Forgets callbacks that equal ``callback``; returns how many there were."""
+        count = 0
+        while True:
+            try:
+                self._callbacks.remove(callback)
+            except ValueError:
+                return count
+            count += 1
+
+    def _run_callbacks(self) -> None:
+        callbacks = self._callbacks
+        while callbacks:
+            try:
+                callback = callbacks.pop(0)
+            except IndexError:
+                # Another thread took the last one.
+                return
+            callback(self)
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    @property
+    def call(self) -> str:
+        """What was called, for errors: ``"Account.deposit"``."""
+        return self.what if isinstance(self.what, str) else self.what.call_name
+
+    @property
+    def identity(self) -> bytes:
+        """28 bytes: the process that made it, its number, and a fixed index as in Ray."""
+        return HERE.identity + self.number.to_bytes(8, "big") + b"\x01\0\0\0"
+
+    def is_done(self) -> bool:
+        """Is there a value or an error?"""
+        return self.state != PENDING
+
+    def value(self) -> Any:
+        """Returns the value, unpickled anew, or raises the error, made anew."""
+        if self.state == VALUE:
+            try:
+                return wire.loads(self.payload)
+            except Exception as error:
+                raise UnserializableException(self._cannot_load(error)) from error
+        if self.state == FAILURE:
+            raise RayTaskError.from_failure(TaskFailure.decode(bytes(self.payload)), wire.loads)
+        raise self.make_error()
+
+    def _cannot_load(self, error: BaseException) -> str:
+        return (
+            f"the result of {self.call}() arrived, but cannot be unpickled in this process: "
+            f"{type(error).__name__}: {error}"
+        )
+
+    def has_failed(self) -> bool:
+        """Is it done, with something else than a value?"""
+        return self.state > VALUE
+
+    # --- waiting ------------------------------------------------------------------------------------------------
+
+    def wait_async(self) -> Generator[Any, None, Any]:
+        """Waits on the running loop. Cancelling forgets this waiter and nothing else."""
+        if self.state == PENDING:
+            loop = asyncio.get_running_loop()
+            waker = _LoopWaker(loop)
+            self.add_callback(waker)
+            self.see_to_pumping(loop)
+            try:
+                yield from waker.future
+            finally:
+                if self.state == PENDING:
+                    self.discard_callback(waker)
+        return self.value()
+
+    def add_loop_callback(self, callback: Callable[[], object], key: object) -> None:
+        """Calls ``callback`` on the running loop when done; see `discard_loop_callbacks`."""
+        loop = asyncio.get_running_loop()
+        self.add_callback(_LoopCallback(loop, callback, key))
+        self.see_to_pumping(loop)
+
+    def discard_loop_callbacks(self, key: object) -> int:
+        """Forgets the callbacks added under an equal key."""
+        return self.discard_callback(_Key(key))
+
+    def future(self) -> concurrent.futures.Future[Any]:
+        """Returns a new future of the result; the background pump sees to it if nobody else does."""
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self.add_callback(lambda _: self._settle(future))
+        self.see_to_pumping(None)
+        return future
+
+    def _settle(self, future: concurrent.futures.Future[Any]) -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            value = self.value()
+        except BaseException as error:  # noqa: BLE001  # whatever the call ended with belongs to the future
+            future.set_exception(error)
+        else:
+            future.set_result(value)
+
+    def see_to_pumping(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Makes sure that somebody reads the reply while a waiter on ``loop`` (or no waiter at all) sleeps."""
+        lane = self.lane
+        if lane is not None and (lane.loop is None or lane.loop is not loop) and self.state == PENDING:
+            lane.keep_pumped(self)
+
+    # --- travelling ---------------------------------------------------------------------------------------------
+
+    def export(self) -> tuple[Any, ...]:
+        """Returns what `Runtime.borrow` needs in another process."""
+        return HERE.export(self)
+
+
+class _Here:
+    """What results need to know of their process; set by the runtime, and anew in a forked child.
+
+    Attributes:
+        identity: 16 bytes, who this process is among those that make references.
+        export: registers a result with the server that hands values to other processes.
+    """
+
+    identity = b""
+    export: Callable[[PendingResult], tuple[Any, ...]]
+
+
+HERE = _Here()
+
+
+def result_of(ref: ObjectRef[Any]) -> PendingResult:
+    """Returns the result behind a reference.
+
+    Raises:
+        RayError: another engine made it.
+    """
+    pending = pending_of(ref)
+    if not isinstance(pending, PendingResult):
+        raise RayError(f"{ref!r} was made by another engine")
+    return pending
+
+
+class _LoopWaker:
+    """Wakes a task that awaits a result, from whichever thread completes it."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.future = loop.create_future()
+
+    def __call__(self, _pending: PendingResult) -> None:
+        if running_loop() is self.loop:
+            self._wake()
+        else:
+            _call_in(self.loop, self._wake)
+
+    def _wake(self) -> None:
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+class _LoopCallback:
+    """Runs a callback on a loop; equal to its key."""
+
+    __slots__ = ("callback", "key", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object], key: object) -> None:
+        self.loop = loop
+        self.callback = callback
+        self.key = key
+
+    def __call__(self, _pending: PendingResult) -> None:
+        if running_loop() is self.loop:
+            self.callback()
+        else:
+            _call_in(self.loop, self.callback)
+
+
+class _Key:
+    """Finds a `_LoopCallback` by its key."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: object) -> None:
+        self.key = key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _LoopCallback) and other.key == self.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __call__(self, pending: PendingResult) -> None:
+        raise AssertionError("a key is only looked for, never added")
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    try:
+        loop.call_soon_threadsafe(callback)
+    except RuntimeError:
+        # The loop has closed, and whoever waited on it with it.
+        return

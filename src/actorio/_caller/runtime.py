@@ -1,0 +1,339 @@
+"""The runtime of a process that calls actors: drivers and actors alike. Makes calls, keeps results, waits."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from actorio._caller import surroundings
+from actorio._caller.borrowed import BorrowedResult
+from actorio._caller.contexts import Contexts
+from actorio._caller.lane import HeldCall
+from actorio._caller.loss import Losses
+from actorio._caller.owner import OwnerServer
+from actorio._caller.pending import HERE, PENDING, VALUE, PendingResult, result_of, running_loop
+from actorio._caller.tasks import TaskWorkers
+from actorio._caller.waiting import wait_until_done
+from actorio._model.argument import has_references, take_references
+from actorio._model.birth import Birth
+from actorio._model.errors import GetTimeoutError, RaySystemError
+from actorio._model.handle import ActorHandle, ActorIdentity
+from actorio._model.reference import ObjectRef
+from actorio._transport.descriptors import memory_file
+from actorio._transport.sockets import listen, unlink
+from actorio._wire import payload as wire
+from actorio._wire.payload import UnpicklableError, dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from actorio._caller.lane import Lane
+    from actorio._caller.node import NodeClient
+    from actorio._model.definition import ClassDefinition, MethodDefinition
+    from actorio._model.options import ActorOptions
+
+
+class CallerRuntime:
+    """Implements `actorio._model.runtime.Runtime` over lanes.
+
+    Args:
+        directory: the session's directory.
+        session: the session's name.
+        connect_node: returns this process's connection to the node; called when it is first needed.
+        stall_limit: what actors made here are told, see ``init(loop_stall_limit=)``.
+        forbid_blocking: raises when this thread must not block; called before each `get` and `wait` that would.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        session: str,
+        connect_node: Callable[[], NodeClient],
+        stall_limit: float,
+        forbid_blocking: Callable[[str], None] | None = None,
+    ) -> None:
+        self.directory = directory
+        self.session = session
+        self.contexts = Contexts()
+        self.stall_limit = stall_limit
+        self._connect_node = connect_node
+        self._node: NodeClient | None = None
+        self._forbid_blocking = forbid_blocking
+        self._numbers = itertools.count(1)
+        self._owner: OwnerServer | None = None
+        self._losses = Losses(self.node)
+        self._tasks = TaskWorkers(self)
+        HERE.identity = os.urandom(16)
+        HERE.export = self._export
+
+    def node(self) -> NodeClient:
+        """Returns the connection to the node, made when first needed.
+
+        Raises:
+            RaySystemError: the node has gone.
+        """
+        if self._node is None:
+            try:
+                self._node = self._connect_node()
+            except OSError as error:
+                raise RaySystemError(f"the node of this session has ended: {error}") from error
+        return self._node
+
+    # --- actors -------------------------------------------------------------------------------------------------
+
+    def pickle_definition(self, definition: object) -> bytes:
+        """Returns a class or function as bytes; by value where other processes could not import it."""
+        import cloudpickle  # noqa: PLC0415  # a process that only calls never needs it
+
+        name = getattr(definition, "__qualname__", repr(definition))
+        try:
+            data: bytes = cloudpickle.dumps(definition)
+        except Exception as error:
+            raise UnpicklableError(f"{name} cannot be sent to an actor. {wire.explain(definition, name, name)}") from error
+        return data
+
+    def create(
+        self,
+        definition: ClassDefinition,
+        class_payload: bytes,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        options: ActorOptions,
+    ) -> ActorHandle:
+        """Starts an actor: its socket listens when this returns, its process is on its way."""
+        arguments = _dump_arguments(args, kwargs, definition.constructor)
+        actor_id = uuid.uuid4().hex
+        address = f"{self.directory}/{actor_id[:16]}"
+        limit = options.max_concurrency or (1000 if definition.is_async else 1)
+        birth = Birth(
+            actor_id=actor_id,
+            name=definition.name,
+            address=address,
+            session=self.session,
+            class_payload=class_payload,
+            arguments=arguments,
+            is_async=definition.is_async,
+            max_concurrency=limit,
+            allow_blocking_get=options.allow_blocking_get,
+            stall_limit=self.stall_limit,
+            surroundings=surroundings.capture(),
+        )
+        node = self.node()
+        listener = self._listen(address)
+        with listener:
+            memory = memory_file(birth.encode())
+            try:
+                node.create(actor_id, definition.name, (listener.fileno(), memory))
+            except BaseException:
+                unlink(address)
+                raise
+            finally:
+                os.close(memory)
+        is_ordered = limit == 1 and not definition.is_async
+        return ActorHandle(ActorIdentity(actor_id, address, self.session, definition, is_ordered))
+
+    def _listen(self, address: str) -> Any:
+        try:
+            return listen(address)
+        except FileNotFoundError as error:
+            raise RaySystemError("this session has ended: its directory is gone") from error
+
+    def kill(self, identity: ActorIdentity) -> None:
+        """Ends an actor at once."""
+        self._check_session(identity)
+        self.node().kill(identity.actor_id)
+
+    # --- calls --------------------------------------------------------------------------------------------------
+
+    def call(
+        self,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        wire_name: str = "",
+    ) -> ObjectRef[Any]:
+        """Sends a call on the lane of the running context; ``wire_name`` is the method's, where it differs."""
+        name = wire_name or method.name
+        if has_references(args, kwargs):
+            return self._call_with_references(identity, method, args, kwargs, name)
+        lane = self._lane(identity)
+        payload = _dump_arguments(args, kwargs, method)
+        result = PendingResult(next(self._numbers), lane, method)
+        if lane is None:
+            self._losses.never_connected(identity, result)
+        elif lane.held and lane.is_ordered:
+            lane.hold(HeldCall(set(), lambda: lane.call(result, name, payload)))
+        else:
+            lane.call(result, name, payload)
+        return ObjectRef(result)
+
+    def _lane(self, identity: ActorIdentity) -> Lane | None:
+        """Returns the running context's lane to an actor; None when nobody listens there any more."""
+        context = self.contexts.of(running_loop())
+        lane = context.lanes.get(identity.address)
+        if lane is None or lane.is_lost:
+            self._check_session(identity)
+            try:
+                lane = context.open(
+                    identity.address, self._losses.explainer(identity), is_ordered=identity.is_ordered
+                )
+            except (FileNotFoundError, ConnectionRefusedError):
+                return None
+        return lane
+
+    def _check_session(self, identity: ActorIdentity) -> None:
+        if identity.session != self.session:
+            raise RaySystemError(
+                f"the handle on {identity.definition.name} ({identity.actor_id}) belongs to another session "
+                f"({identity.session}), which this process has left by shutdown() or a fork; create the actor again"
+            )
+
+    def _call_with_references(
+        self,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        name: str,
+    ) -> ObjectRef[Any]:
+        args, kwargs, refs = take_references(args, kwargs)
+        lane = self._lane(identity)
+        payload = _dump_arguments(args, kwargs, method)
+        result = PendingResult(next(self._numbers), lane, method)
+        if lane is None:
+            self._losses.never_connected(identity, result)
+            return ObjectRef(result)
+        dependencies = [result_of(ref) for ref in refs]
+
+        def send() -> None:
+            failed = next((one for one in dependencies if one.has_failed()), None)
+            if failed is not None:
+                result.complete_like(failed)
+                return
+            parts = [one.payload for one in dependencies]
+            lane.call(result, name, b"".join((payload, *parts)), tuple(map(len, parts)))
+
+        missing = {one for one in dependencies if not one.is_done()}
+        for one in missing:
+            one.see_to_pumping(None)
+        if missing or lane.held:
+            lane.hold(HeldCall(missing, send))
+        else:
+            send()
+        return ObjectRef(result)
+
+    def run_task(
+        self, function: MethodDefinition, payload: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> ObjectRef[Any]:
+        """Runs a function in the least busy worker."""
+        return self._tasks.run(function, payload, args, kwargs)
+
+    # --- results ------------------------------------------------------------------------------------------------
+
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        """Blocks for all values; the first error that is known is raised at once."""
+        results = [result_of(ref) for ref in refs]
+        if not all(result.is_done() for result in results):
+            self._block("get")
+            if not any(result.has_failed() for result in results):
+                wait_until_done(self.contexts.pump, results, len(results), timeout, fails_fast=True)
+        for result in results:
+            if result.has_failed():
+                result.value()
+        late = [result for result in results if result.state == PENDING]
+        if late:
+            others = f" and {len(late) - 1} other results" if len(late) > 1 else ""
+            raise GetTimeoutError(
+                f"{late[0].call}(){others} did not finish within {timeout} seconds; the work goes on, "
+                "and the reference can be asked again"
+            )
+        return [result.value() for result in results]
+
+    def wait(
+        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        """Blocks for some results; an error counts as a result."""
+        results = [result_of(ref) for ref in refs]
+        if sum(result.is_done() for result in results) < num_returns:
+            self._block("wait")
+            wait_until_done(self.contexts.pump, results, num_returns, timeout, fails_fast=False)
+        ready = [ref for ref, result in zip(refs, results, strict=True) if result.state != PENDING][:num_returns]
+        chosen = set(map(id, ready))
+        return ready, [ref for ref in refs if id(ref) not in chosen]
+
+    def _block(self, function: str) -> None:
+        if self._forbid_blocking is not None:
+            self._forbid_blocking(function)
+
+    def put(self, value: Any) -> ObjectRef[Any]:
+        """Keeps a pickled copy."""
+        result = PendingResult(next(self._numbers), None, "put")
+        try:
+            payload = dumps(value)
+        except Exception as error:
+            raise UnpicklableError(wire.explain(value, "value", "put")) from error
+        result.complete(VALUE, payload)
+        return ObjectRef(result)
+
+    # --- references that travel ---------------------------------------------------------------------------------
+
+    def _export(self, result: PendingResult) -> tuple[Any, ...]:
+        if self._owner is None:
+            self._owner = OwnerServer(f"{self.directory}/o{uuid.uuid4().hex[:15]}")
+        self._owner.export(result)
+        return self._owner.path, HERE.identity, result.number, result.call
+
+    def borrow(self, *exported: Any) -> PendingResult:
+        """Returns the result that another process exported; its own results when they come home."""
+        _, identity, number, _ = exported
+        if identity == HERE.identity and self._owner is not None and number in self._owner.exported:
+            return self._owner.exported[number]
+        return BorrowedResult(next(self._numbers), exported, lambda result: self._fetch(result, exported))
+
+    def _fetch(self, result: BorrowedResult, exported: tuple[Any, ...]) -> None:
+        address, _, number, _ = exported
+        context = self.contexts.of(running_loop())
+        lane = context.lanes.get(address)
+        if lane is None or lane.is_lost:
+            try:
+                lane = context.open(address, self._losses.of_owner, is_ordered=False)
+            except OSError:
+                self._losses.of_owner([result], "")
+                return
+        result.lane = lane
+        lane.fetch(result, number)
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Closes every connection; whatever still waits ends with an error."""
+        self.contexts.close()
+        if self._owner is not None:
+            self._owner.close()
+        if self._node is not None:
+            self._node.close()
+
+    def abandon(self) -> None:
+        """Closes this process's copies of the descriptors; in a forked child, where no thread of ours runs."""
+        self.contexts.abandon()
+        if self._owner is not None:
+            self._owner.abandon()
+        if self._node is not None:
+            self._node.abandon()
+
+
+def _dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition) -> bytes:
+    try:
+        return dumps((args, kwargs))
+    except Exception as error:
+        raise UnpicklableError(_explain_arguments(args, kwargs, method)) from error
+
+
+def _explain_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition) -> str:
+    for root, value in (("args", args), *kwargs.items()):
+        if wire.culprit(value, root) is not None:
+            return wire.explain(value, root, method.call_name)
+    return wire.explain((args, kwargs), "arguments", method.call_name)

@@ -1,0 +1,94 @@
+"""Waiting in a thread: for all of some results, for a number of them, with an end."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+from actorio._caller.pending import PENDING, running_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actorio._caller.lane import Lane
+    from actorio._caller.pending import PendingResult
+    from actorio._caller.pump import Pump
+
+
+class Waiter:
+    """A thread that waits until enough of its results are done.
+
+    Args:
+        needed: how many must be done.
+        fails_fast: satisfied by the first that ends with an error.
+    """
+
+    __slots__ = ("_arrived", "_fails_fast", "_has_failed", "_needed", "_nudges", "_pump", "_thread", "leads")
+
+    def __init__(self, pump: Pump, needed: int, *, fails_fast: bool) -> None:
+        self.leads = False
+        self._pump = pump
+        self._needed = needed
+        self._fails_fast = fails_fast
+        self._has_failed = False
+        self._thread = threading.get_ident()
+        # Both are appended to by any thread: appending is atomic, counting would not be.
+        self._arrived: list[PendingResult] = []
+        self._nudges: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def __call__(self, result: PendingResult) -> None:
+        """Notes that a result is done; called in the thread that completed it."""
+        self._arrived.append(result)
+        if self._fails_fast and result.has_failed():
+            self._has_failed = True
+        if self.is_satisfied() and threading.get_ident() != self._thread:
+            self.nudge()
+
+    def is_satisfied(self) -> bool:
+        """Is there no need to wait any longer?"""
+        return len(self._arrived) >= self._needed or self._has_failed
+
+    def nudge(self) -> None:
+        """Wakes the thread, wherever it sleeps, so that it looks again."""
+        self._nudges.put(None)
+        if self.leads:
+            self._pump.wake()
+
+    def sleep(self, timeout: float | None) -> None:
+        """Sleeps until nudged, for at most ``timeout`` seconds."""
+        try:
+            self._nudges.get(timeout=timeout)
+        except queue.Empty:
+            return
+
+
+def wait_until_done(
+    pump: Pump, results: Sequence[PendingResult], needed: int, timeout: float | None, *, fails_fast: bool
+) -> None:
+    """Blocks until ``needed`` of the results are done, one has failed if that is enough, or the time is up."""
+    undone = [result for result in results if result.state == PENDING]
+    needed -= len(results) - len(undone)
+    if needed <= 0:
+        return
+    waiter = Waiter(pump, needed, fails_fast=fails_fast)
+    for result in undone:
+        result.add_callback(waiter)
+    try:
+        with pump.borrowing(_lanes_to_borrow(undone)):
+            pump.wait(waiter, timeout)
+    finally:
+        for result in undone:
+            if result.state == PENDING:
+                result.discard_callback(waiter)
+
+
+def _lanes_to_borrow(results: Sequence[PendingResult]) -> set[Lane]:
+    """Returns the lanes that nobody would read while this thread blocks: their loop is its own, or does not run."""
+    here = running_loop()
+    lanes = {result.lane for result in results if result.lane is not None and result.lane.loop is not None}
+    for lane in list(lanes):
+        loop = lane.loop
+        if loop is not None and loop.is_closed():
+            lane.adopt()
+    return {lane for lane in lanes if lane.loop is not None and (lane.loop is here or not lane.loop.is_running())}

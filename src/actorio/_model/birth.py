@@ -1,0 +1,48 @@
+"""What an actor's process is born with: what it runs, for whom, and in which surroundings."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Surroundings(msgspec.Struct, array_like=True):
+    """What an actor's process takes over from the process that made it, in the same order."""
+
+    path: list[str]
+    directory: str
+    environment: dict[str, str]
+    warning_filters: bytes
+    log_level: int
+
+
+class Birth(msgspec.Struct, array_like=True):
+    """All that a new actor needs; written once into memory, handed over as a descriptor.
+
+    Not sent through the node's sockets, so that large constructor arguments are copied once, and so that whoever
+    restarts the actor has them at hand.
+    """
+
+    actor_id: str
+    name: str
+    address: str
+    session: str
+    class_payload: bytes
+    arguments: bytes
+    is_async: bool
+    max_concurrency: int
+    allow_blocking_get: bool
+    stall_limit: float
+    surroundings: Surroundings
+
+    def encode(self) -> bytes:
+        """Returns the birth as bytes."""
+        return _ENCODER.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Birth:
+        """Reads a birth from bytes."""
+        return _DECODER.decode(data)
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Birth)

@@ -1,0 +1,129 @@
+"""A death certificate: who died, of what, and what may be done about it.
+
+The node writes one for each actor that has ended; it travels to every caller that still waits for that actor and is
+part of the `ActorDiedError` each of them gets.
+"""
+
+import signal
+from typing import Final, Literal
+
+import msgspec
+
+from actorio._model.failure import encodable
+
+DeathCause = Literal["exit", "signal", "constructor", "killed", "shutdown", "node_lost", "zygote_lost", "unknown"]
+
+_SIGNAL_ADVICE: Final = {
+    "SIGKILL": "If nobody ran kill -9, the kernel's out-of-memory killer is the usual sender: look into `dmesg`.",
+    "SIGSEGV": "A crash in native code: set PYTHONFAULTHANDLER=1 to see the Python line it was called from.",
+    "SIGBUS": "A crash in native code, or a mapped file that was cut short: set PYTHONFAULTHANDLER=1 to see where.",
+    "SIGABRT": "Native code gave up (a failed assertion, mostly): its message is on the actor's stderr.",
+    "SIGTERM": "Somebody asked the process to end: a person, a service manager or a batch system's time limit.",
+    "SIGINT": "The actor's process was interrupted: look for code in it that sends or restores SIGINT.",
+}
+
+_ADVICE: Final = {
+    "exit": "Look for sys.exit() or os._exit() in the actor's code and in the libraries it calls.",
+    "constructor": "Mend the constructor or its arguments, then create the actor again.",
+    "killed": "Create the actor again if it is still needed.",
+    "shutdown": "Call init() again and create the actor anew; handles do not outlive their session.",
+    "node_lost": "Call shutdown(), then init(), and create the actors again.",
+    "zygote_lost": "Call shutdown(), then init(), and create the actors again.",
+    "unknown": "Look at the actor's stderr.",
+}
+
+_REASONS: Final = {
+    "exit": "its process exited with code {code}",
+    "signal": "its process was ended by {signal}",
+    "shutdown": "its session was shut down",
+    "node_lost": "the node process of its session was lost",
+    "zygote_lost": "the process that starts actors was lost",
+    "unknown": "its process ended and nobody saw how",
+}
+
+# Where the dead process's own words explain something. A constructor's traceback says more than its stderr, and an
+# actor that was killed on request has nothing to explain.
+_STDERR_HELPS: Final = frozenset({"exit", "signal", "unknown"})
+
+
+class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
+    """How one actor ended.
+
+    Attributes:
+        actor_id: The actor's id in hex.
+        class_name: The name of its class.
+        pid: Its process; 0 when it is unknown or never existed.
+        cause: What ended it.
+        code: The exit code for `"exit"`, the signal's number for `"signal"`, otherwise 0.
+        detail: What else is known: the constructor's traceback, or who killed it.
+        stderr_tail: The last lines it wrote to stderr, oldest first.
+    """
+
+    actor_id: str
+    class_name: str
+    pid: int = 0
+    cause: DeathCause = "unknown"
+    code: int = 0
+    detail: str = ""
+    stderr_tail: list[str] = []
+
+    def encode(self) -> bytes:
+        """Return the certificate as bytes. Never raises because of a text in it."""
+        try:
+            return _ENCODER.encode(self)
+        except UnicodeEncodeError:
+            lines = [encodable(line) for line in self.stderr_tail]
+            clean = msgspec.structs.replace(
+                self, class_name=encodable(self.class_name), detail=encodable(self.detail), stderr_tail=lines
+            )
+            return _ENCODER.encode(clean)
+
+    @classmethod
+    def decode(cls, data: bytes) -> "DeathCertificate":
+        """Read a certificate from bytes.
+
+        Raises:
+            msgspec.DecodeError: The bytes are not a certificate.
+        """
+        return _DECODER.decode(data)
+
+    def who(self) -> str:
+        """Return which actor this is about: `Account (pid 20537, actor id 2891...)`."""
+        pid = f"pid {self.pid}, " if self.pid else ""
+        return f"{self.class_name} ({pid}actor id {self.actor_id})"
+
+    def describe(self) -> str:
+        """Return in words why the actor ended, the last thing it wrote to stderr, and what to do."""
+        lines = [self.reason()]
+        last = next((line for line in reversed(self.stderr_tail) if line.strip()), "")
+        if last and self.cause in _STDERR_HELPS:
+            lines.append(f"Its last line on stderr: {last.rstrip()}")
+        lines.append(self.advice())
+        return "\n".join(lines)
+
+    def reason(self) -> str:
+        """Return in words why the actor ended."""
+        if self.cause == "constructor":
+            return f"its constructor raised an exception:\n{self.detail}"
+        if self.cause == "killed":
+            return f"it was killed by {self.detail or 'kill()'}"
+        text = _REASONS[self.cause].format(code=self.code, signal=signal_name(self.code))
+        return f"{text} ({self.detail})" if self.detail else text
+
+    def advice(self) -> str:
+        """Return what a person can do about it."""
+        if self.cause == "signal":
+            return _SIGNAL_ADVICE.get(signal_name(self.code), "Find out who sends that signal to the actor's process.")
+        return _ADVICE[self.cause]
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal, `SIGSEGV` for 11; `signal 99` for a number this platform does not name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(DeathCertificate)

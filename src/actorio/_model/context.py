@@ -1,0 +1,76 @@
+"""`get_runtime_context`: who runs this code."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actorio._model.handle import ActorHandle
+
+# The identity of the call that runs in this task or thread, 28 bytes in hex.
+CURRENT_CALL: contextvars.ContextVar[str | None] = contextvars.ContextVar("actorio_current_call", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeContext:
+    """Who runs the calling code: a driver, or an actor.
+
+    Attributes:
+        session: the session's name; "" when there is none.
+        actor: the actor's own handle inside an actor, None in a driver.
+        actor_id: the actor's id, None in a driver.
+    """
+
+    session: str = ""
+    actor: ActorHandle | None = None
+    actor_id: str | None = None
+
+    @property
+    def current_actor(self) -> ActorHandle:
+        """The handle of the actor that runs this code.
+
+        Raises:
+            RuntimeError: this is not an actor.
+        """
+        if self.actor is None:
+            raise RuntimeError("current_actor is known inside an actor only; this process is a driver")
+        return self.actor
+
+    def get_actor_id(self) -> str | None:
+        """Returns the id of the actor that runs this code, as in its handle's repr; None in a driver."""
+        return self.actor_id
+
+    def get_task_id(self) -> str | None:
+        """Returns the id of the call that runs this code, None outside a call. It differs from call to call."""
+        return CURRENT_CALL.get()
+
+    def get_job_id(self) -> str:
+        """Returns the session's name: a session is what Ray calls a job."""
+        return self.session
+
+    def get_node_id(self) -> str:
+        """Returns the session's name: there is one node per session."""
+        return self.session
+
+    def get_worker_id(self) -> str:
+        """Returns this process's id as text."""
+        return str(os.getpid())
+
+
+class _Slot:
+    """The context of this process."""
+
+    value = RuntimeContext()
+
+
+def install(context: RuntimeContext) -> None:
+    """Makes ``context`` the one of this process."""
+    _Slot.value = context
+
+
+def get_runtime_context() -> RuntimeContext:
+    """Returns who runs the calling code. Works anywhere, starts nothing."""
+    return _Slot.value

@@ -1,0 +1,149 @@
+"""Handles: what a program holds of an actor. They find methods, check arguments and pass calls to the runtime."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from actorio._model import runtime
+from actorio._model.definition import ClassDefinition, MethodDefinition
+from actorio._model.options import METHOD_OPTIONS, validate
+
+if TYPE_CHECKING:
+    from actorio._model.reference import ObjectRef
+
+_READY = MethodDefinition.of_function(lambda: None, name="__ray_ready__")
+_CALL = MethodDefinition.of_function(lambda function, *args, **kwargs: None, name="__ray_call__")  # noqa: ARG005  # the shape
+_BUILT_IN = {"__ray_ready__": _READY, "__ray_call__": _CALL}
+
+
+class ActorIdentity:
+    """Which actor, where it listens, and what it can do. Shared by a handle and its methods.
+
+    Nothing in it points back at a handle, so that the last user of an actor going away is seen at once.
+    """
+
+    __slots__ = ("__weakref__", "actor_id", "address", "definition", "is_ordered", "session")
+
+    def __init__(
+        self, actor_id: str, address: str, session: str, definition: ClassDefinition, is_ordered: bool
+    ) -> None:
+        self.actor_id = actor_id
+        self.address = address
+        self.session = session
+        self.definition = definition
+        # One thread runs all its calls: one that waits for an argument holds back the same caller's later ones.
+        self.is_ordered = is_ordered
+
+    def __reduce__(self) -> tuple[type[ActorIdentity], tuple[Any, ...]]:
+        return ActorIdentity, (self.actor_id, self.address, self.session, self.definition, self.is_ordered)
+
+
+class ActorHandle:
+    """A handle on an actor: ``handle.method.remote(...)`` calls it. Handles are hashable, comparable and picklable.
+
+    Attributes are the methods of the actor's class; anything else is an `AttributeError`. Safe to use from any
+    thread and any event loop.
+    """
+
+    def __init__(self, identity: ActorIdentity) -> None:
+        """Not for users: handles come from ``Class.remote(...)``."""
+        self.__dict__["_actorio_identity"] = identity
+
+    def __getattr__(self, name: str) -> ActorMethod:
+        identity: ActorIdentity = self.__dict__["_actorio_identity"]
+        definition = identity.definition.methods.get(name) or _BUILT_IN.get(name)
+        if definition is None:
+            raise AttributeError(_no_such_method(identity.definition, name), name=name, obj=self)
+        method = ActorMethod(identity, definition, name)
+        # The next look-up finds it without coming here.
+        self.__dict__[name] = method
+        return method
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(
+            f"cannot set {name!r} on {self!r}: the actor's state lives in its own process; set it in a method"
+        )
+
+    def __dir__(self) -> list[str]:
+        identity: ActorIdentity = self.__dict__["_actorio_identity"]
+        return [*identity.definition.methods, *_BUILT_IN, "__init__"]
+
+    def __repr__(self) -> str:
+        identity: ActorIdentity = self.__dict__["_actorio_identity"]
+        return f"Actor({identity.definition.name}, {identity.actor_id})"
+
+    def __hash__(self) -> int:
+        return hash(identity_of(self).actor_id)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActorHandle) and identity_of(self).actor_id == identity_of(other).actor_id
+
+    def __reduce__(self) -> tuple[type[ActorHandle], tuple[Any, ...]]:
+        return ActorHandle, (self.__dict__["_actorio_identity"],)
+
+
+class ActorMethod:
+    """A method of an actor: ``.remote(...)`` calls it, ``.options(...)`` changes how."""
+
+    __slots__ = ("_definition", "_identity", "_name")
+
+    def __init__(self, identity: ActorIdentity, definition: MethodDefinition, name: str) -> None:
+        self._identity = identity
+        self._definition = definition
+        self._name = name
+
+    def remote(self, *args: Any, **kwargs: Any) -> ObjectRef[Any]:
+        """Sends the call; returns the reference of its result at once. Never waits, may be called anywhere.
+
+        The arguments are pickled before it returns, so they may be changed afterwards. References among them are
+        resolved before the method runs; those inside containers stay references.
+
+        Raises:
+            TypeError: the arguments do not fit the method's signature, or cannot be pickled (the text names the
+                path to what cannot).
+        """
+        definition = self._definition
+        definition.check(args, kwargs)
+        return runtime.current().call(self._identity, definition, args, kwargs)
+
+    def options(self, **options: Any) -> ActorMethod:
+        """Returns this method with other options; see the reference of options.
+
+        Raises:
+            ValueError: an unknown option or a value out of range.
+            TypeError: a value of the wrong type.
+        """
+        validate(METHOD_OPTIONS, options, f"{self!r}.options()")
+        return ActorMethod(self._identity, self._definition, self._name)
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Raises TypeError: a method runs in the actor.
+
+        Raises:
+            TypeError: always.
+        """
+        owner = self._identity.definition.name
+        raise TypeError(
+            f"{owner}.{self._name}() runs in the actor and cannot be called here: "
+            f"write handle.{self._name}.remote(...)"
+        )
+
+    def __repr__(self) -> str:
+        return f"ActorMethod({self._identity.definition.name}.{self._name}, {self._identity.actor_id})"
+
+    def __reduce__(self) -> tuple[type[ActorMethod], tuple[Any, ...]]:
+        return ActorMethod, (self._identity, self._definition, self._name)
+
+
+def identity_of(handle: ActorHandle) -> ActorIdentity:
+    """Returns what a handle knows of its actor."""
+    identity: ActorIdentity = handle.__dict__["_actorio_identity"]
+    return identity
+
+
+def _no_such_method(definition: ClassDefinition, name: str) -> str:
+    import difflib  # noqa: PLC0415  # only needed to word an error
+
+    near = difflib.get_close_matches(name, definition.methods, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{definition.name!r} has no method {name!r}{hint} (attributes of an actor are read through its methods)"

@@ -1,0 +1,196 @@
+"""`remote`, `method`, and the classes and functions that they make callable from afar."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from actorio._model import runtime
+from actorio._model.definition import ClassDefinition, MethodDefinition
+from actorio._model.errors import ActorClassInheritanceException
+from actorio._model.options import ACTOR_OPTIONS, METHOD_OPTIONS, TASK_OPTIONS, ActorOptions, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from actorio._model.handle import ActorHandle
+    from actorio._model.reference import ObjectRef
+
+
+class ActorClass:
+    """A class whose instances are actors: ``.remote(...)`` starts one, ``.options(...)`` changes how.
+
+    What `remote` returns for a class. It cannot be called or inherited from; inherit from the plain class.
+    """
+
+    def __init__(self, cls: type, options: Mapping[str, Any]) -> None:
+        self._cls = cls
+        self._options = dict(options)
+        self._definition: ClassDefinition | None = None
+        self._payload: bytes | None = None
+        self.__name__ = cls.__name__
+        self.__qualname__ = cls.__qualname__
+        self.__module__ = cls.__module__
+        self.__doc__ = cls.__doc__
+
+    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle:
+        """Starts an actor; returns its handle at once. Its constructor runs in the actor's own process.
+
+        A constructor that raises makes every call on the handle raise `ActorDiedError` with its traceback.
+
+        Raises:
+            TypeError: the arguments do not fit the constructor, or the class or an argument cannot be pickled.
+            RaySystemError: the session has ended.
+        """
+        definition = self._definition
+        if definition is None:
+            # Not in __init__: when unpickled, the class behind it may still be without its methods.
+            definition = self._definition = ClassDefinition.of(self._cls)
+        definition.constructor.check(args, kwargs)
+        current = runtime.current()
+        options = ActorOptions.of(self._options)
+        if self._payload is None:
+            self._payload = current.pickle_definition(self._cls)
+        return current.create(definition, self._payload, args, kwargs, options)
+
+    def options(self, **options: Any) -> ActorClass:
+        """Returns this class with other options; those not named stay as they were.
+
+        Raises:
+            ValueError: an unknown option or a value out of range.
+            TypeError: a value of the wrong type.
+        """
+        given = validate(ACTOR_OPTIONS, options, f"{self.__name__}.options()")
+        changed = ActorClass(self._cls, {**self._options, **given})
+        changed._definition, changed._payload = self._definition, self._payload
+        return changed
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Raises TypeError: instances live in processes of their own.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            f"{self.__name__}() would make an object here: write {self.__name__}.remote(...) to start an actor"
+        )
+
+    def __mro_entries__(self, _bases: tuple[Any, ...]) -> NoReturn:
+        raise ActorClassInheritanceException(
+            f"cannot inherit from the actor class {self.__name__!r}: inherit from the plain class, "
+            "and decorate the subclass with @actorio.remote"
+        )
+
+    def __repr__(self) -> str:
+        return f"ActorClass({self.__name__})"
+
+    def __reduce__(self) -> tuple[type[ActorClass], tuple[Any, ...]]:
+        return ActorClass, (self._cls, self._options)
+
+
+class RemoteFunction:
+    """A function whose calls run in worker processes: ``.remote(...)``. What `remote` returns for a function."""
+
+    def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        self._function = function
+        self._options = dict(options)
+        self._definition: MethodDefinition | None = None
+        self._payload: bytes | None = None
+        self.__name__ = function.__name__
+        self.__qualname__ = function.__qualname__
+        self.__module__ = function.__module__
+        self.__doc__ = function.__doc__
+
+    def remote(self, *args: Any, **kwargs: Any) -> ObjectRef[Any]:
+        """Runs the function in a worker; returns the reference of its result at once.
+
+        ``async def`` functions run too, on an event loop of their own.
+
+        Raises:
+            TypeError: the arguments do not fit the signature, or something cannot be pickled.
+            RaySystemError: the session has ended.
+        """
+        definition = self._definition
+        if definition is None:
+            definition = self._definition = MethodDefinition.of_function(self._function)
+        definition.check(args, kwargs)
+        current = runtime.current()
+        if self._payload is None:
+            self._payload = current.pickle_definition(self._function)
+        return current.run_task(definition, self._payload, args, kwargs)
+
+    def options(self, **options: Any) -> RemoteFunction:
+        """Returns this function with other options.
+
+        Raises:
+            ValueError: an unknown option or a value out of range.
+            TypeError: a value of the wrong type.
+        """
+        given = validate(TASK_OPTIONS, options, f"{self.__name__}.options()")
+        changed = RemoteFunction(self._function, {**self._options, **given})
+        changed._definition, changed._payload = self._definition, self._payload
+        return changed
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Raises TypeError: the function runs in a worker.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"{self.__name__}() is a remote function: write {self.__name__}.remote(...)")
+
+    def __repr__(self) -> str:
+        return f"RemoteFunction({self.__name__})"
+
+    def __reduce__(self) -> tuple[type[RemoteFunction], tuple[Any, ...]]:
+        return RemoteFunction, (self._function, self._options)
+
+
+def remote(*args: Any, **options: Any) -> Any:
+    """Makes a class an actor class, or a function a remote function. Use it bare, with options, or as a call.
+
+    ``@remote``, ``@remote(max_concurrency=2)``, ``remote(Class)``. Works on classes and functions of any module, of
+    ``__main__``, of a notebook cell and of a REPL; no ``if __name__ == "__main__"`` guard is needed.
+
+    Returns:
+        An `ActorClass` or a `RemoteFunction`; with options, a decorator that returns one.
+
+    Raises:
+        TypeError: not a class or function, or an option of the wrong type.
+        ValueError: an unknown option or a value out of range.
+    """
+    if args and (options or len(args) > 1):
+        raise TypeError("remote() takes either one class or function, or options by keyword")
+    if args:
+        return _make(args[0], {})
+    if not options:
+        raise TypeError("@remote() without options: write @remote")
+    return lambda target: _make(target, options)
+
+
+def method(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Marks a method of an actor class with options for all its calls.
+
+    Raises:
+        ValueError: no option, an unknown one, or a value out of range.
+        TypeError: a value of the wrong type.
+    """
+    if not options:
+        raise ValueError("@method() needs at least one option")
+    given = validate(METHOD_OPTIONS, options, "@method()")
+
+    def mark(function: Callable[..., Any]) -> Callable[..., Any]:
+        function.__actorio_method_options__ = given  # type: ignore[attr-defined]  # a mark on the user's function
+        return function
+
+    return mark
+
+
+def _make(target: Any, options: Mapping[str, Any]) -> ActorClass | RemoteFunction:
+    if isinstance(target, ActorClass | RemoteFunction):
+        raise TypeError(f"{target!r} is remote already")
+    if inspect.isclass(target):
+        return ActorClass(target, validate(ACTOR_OPTIONS, options, "@remote"))
+    if inspect.isfunction(target):
+        return RemoteFunction(target, validate(TASK_OPTIONS, options, "@remote"))
+    raise TypeError(f"@remote takes a class or a function, not {type(target).__name__}")

@@ -1,0 +1,124 @@
+"""The port through which handles and references reach whatever runs them.
+
+Handles and references sit at the bottom of the house, since everything pickles them; what makes calls, keeps
+results and waits sits above. It installs itself here with `install`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import concurrent.futures
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from actorio._model.definition import ClassDefinition, MethodDefinition
+    from actorio._model.handle import ActorHandle, ActorIdentity
+    from actorio._model.options import ActorOptions
+    from actorio._model.reference import ObjectRef
+
+
+class Pending(Protocol):
+    """What a reference asks of the pending result behind it."""
+
+    @property
+    def identity(self) -> bytes:
+        """28 bytes, the same for every reference to this result in every process."""
+
+    def is_done(self) -> bool:
+        """Is there a value or an error?"""
+
+    def value(self) -> Any:
+        """Returns the value, a new copy each time, or raises the error. Only when done."""
+
+    def wait_async(self) -> Generator[Any, None, Any]:
+        """Waits on the running event loop; returns the value or raises the error."""
+
+    def future(self) -> concurrent.futures.Future[Any]:
+        """Returns a future that gets the value or the error, whoever pumps the connection."""
+
+    def add_loop_callback(self, callback: Callable[[], object], key: object) -> None:
+        """Calls ``callback`` once, on the running event loop, when done."""
+
+    def discard_loop_callbacks(self, key: object) -> int:
+        """Forgets the callbacks that were added under an equal key; returns how many there were."""
+
+    def export(self) -> tuple[Any, ...]:
+        """Returns what another process needs to `Runtime.borrow` this result; its owner keeps it from now on."""
+
+
+class Runtime(Protocol):
+    """What an engine provides to handles, references and the public functions."""
+
+    def pickle_definition(self, definition: object) -> bytes:
+        """Returns a class or function as bytes that any process of the session can load."""
+
+    def create(
+        self,
+        definition: ClassDefinition,
+        class_payload: bytes,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        options: ActorOptions,
+    ) -> ActorHandle:
+        """Starts an actor; returns its handle at once."""
+
+    def call(
+        self, identity: ActorIdentity, method: MethodDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> ObjectRef[Any]:
+        """Sends a call; returns its reference at once."""
+
+    def run_task(
+        self, function: MethodDefinition, payload: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> ObjectRef[Any]:
+        """Runs a pickled function in a worker; returns the reference of its result at once."""
+
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        """Blocks until every value is there; returns them in order."""
+
+    def wait(
+        self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        """Blocks until ``num_returns`` are done; returns the done and the others."""
+
+    def put(self, value: Any) -> ObjectRef[Any]:
+        """Keeps a copy of a value; returns its reference."""
+
+    def borrow(self, *exported: Any) -> Pending:
+        """Returns the result that another process exported."""
+
+    def kill(self, identity: ActorIdentity) -> None:
+        """Ends an actor at once."""
+
+
+class _Slot:
+    """The runtime of this process, and what starts one when it is first needed."""
+
+    runtime: Runtime | None = None
+    starter: Callable[[], object] | None = None
+
+
+def install(runtime: Runtime | None) -> None:
+    """Makes ``runtime`` the one of this process; None removes it."""
+    _Slot.runtime = runtime
+
+
+def on_first_use(starter: Callable[[], object]) -> None:
+    """Registers what `current` calls when there is no runtime; it must install one."""
+    _Slot.starter = starter
+
+
+def installed() -> Runtime | None:
+    """Returns the runtime of this process, None when there is none; starts nothing."""
+    return _Slot.runtime
+
+
+def current() -> Runtime:
+    """Returns the runtime of this process; starts one on first use, as Ray does."""
+    runtime = _Slot.runtime
+    if runtime is not None:
+        return runtime
+    if _Slot.starter is None:
+        raise AssertionError("the package registers a starter when it is imported")
+    _Slot.starter()
+    return current()

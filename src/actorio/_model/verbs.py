@@ -1,0 +1,120 @@
+"""`get`, `wait`, `put`, `kill`: the public functions that check their arguments and ask the runtime."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from actorio._model import runtime
+from actorio._model.handle import ActorHandle, identity_of
+from actorio._model.reference import ObjectRef
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+T = TypeVar("T")
+
+
+@overload
+def get(refs: ObjectRef[T], *, timeout: float | None = None) -> T: ...
+@overload
+def get(refs: Sequence[ObjectRef[Any]], *, timeout: float | None = None) -> list[Any]: ...
+def get(refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], *, timeout: float | None = None) -> Any:
+    """Blocks until the value of a reference, or of each of a list of them, is there; returns it or them.
+
+    The first error of a list is raised as soon as it is known. Ctrl-C interrupts at once and loses nothing. In a
+    notebook it may be called inside the running loop. In asynchronous code write ``await ref``.
+
+    Args:
+        refs: a reference or a list of references.
+        timeout: seconds to wait at most; 0 only looks; None waits as long as it takes.
+
+    Raises:
+        ValueError: neither a reference nor a list of references, or a negative timeout.
+        GetTimeoutError: the time was up; the call goes on and the reference can be asked again.
+        RayTaskError: the method raised; it is also an instance of the method's exception class.
+        ActorDiedError: the actor died, with the reason.
+        RuntimeError: called on the event loop of an async actor.
+    """
+    _check_timeout(timeout)
+    if isinstance(refs, ObjectRef):
+        return runtime.current().get([refs], timeout)[0]
+    if not isinstance(refs, list) or not all(isinstance(ref, ObjectRef) for ref in refs):
+        raise ValueError(f"get() takes an ObjectRef or a list of them, not {_kind_of(refs)}")
+    return runtime.current().get(refs, timeout) if refs else []
+
+
+def wait(
+    refs: list[ObjectRef[T]],
+    *,
+    num_returns: int = 1,
+    timeout: float | None = None,
+    fetch_local: bool = True,  # noqa: ARG001  # as in Ray; on one machine every value is local
+) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]:
+    """Blocks until some of the references are done; a call that failed is done. Returns the done and the others.
+
+    Both lists keep the order given. At most ``num_returns`` are returned as done. In asynchronous code write
+    ``await asyncio.wait(refs)``.
+
+    Args:
+        refs: a list of different references.
+        num_returns: how many to wait for.
+        timeout: seconds to wait at most, after which what is done is returned; None waits as long as it takes.
+        fetch_local: accepted for Ray's sake.
+
+    Raises:
+        TypeError: not a list of references.
+        ValueError: the same reference twice, or a number out of range.
+        RuntimeError: called on the event loop of an async actor.
+    """
+    if not isinstance(refs, list) or not all(isinstance(ref, ObjectRef) for ref in refs):
+        raise TypeError(f"wait() takes a list of ObjectRefs, not {_kind_of(refs)}")
+    _check_timeout(timeout)
+    if not refs:
+        return [], []
+    if len(set(refs)) != len(refs):
+        raise ValueError("wait() takes each reference once")
+    if not 1 <= num_returns <= len(refs):
+        raise ValueError(f"wait(): num_returns is between 1 and the number of references ({len(refs)}), not {num_returns}")
+    return runtime.current().wait(refs, num_returns, timeout)
+
+
+def put(value: Any) -> ObjectRef[Any]:
+    """Keeps a copy of a value; returns a reference to it.
+
+    Raises:
+        TypeError: the value is itself a reference, or cannot be pickled.
+    """
+    if isinstance(value, ObjectRef):
+        raise TypeError("put() takes a value, not an ObjectRef: pass the reference itself on")
+    return runtime.current().put(value)
+
+
+def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
+    """Ends an actor at once with SIGKILL, and what it has started. Running and waiting calls fail.
+
+    Returns before the actor has ended. An actor that has ended already is left in peace.
+
+    Args:
+        actor: its handle.
+        no_restart: must be True: restarts are not supported yet.
+
+    Raises:
+        ValueError: not a handle, or ``no_restart=False``.
+    """
+    if not isinstance(actor, ActorHandle):
+        raise ValueError(f"kill() takes an actor's handle, not {_kind_of(actor)}")  # noqa: TRY004  # as Ray has it
+    if not no_restart:
+        raise ValueError("kill(no_restart=False): restarts are not supported yet")
+    runtime.current().kill(identity_of(actor))
+
+
+def _check_timeout(timeout: float | None) -> None:
+    if timeout is not None and timeout < 0:
+        raise ValueError(f"a timeout is seconds, at least 0, not {timeout}")
+
+
+def _kind_of(value: object) -> str:
+    if isinstance(value, list):
+        other = next((item for item in value if not isinstance(item, ObjectRef)), None)
+        return f"a list with a {type(other).__name__} in it"
+    return f"a {type(value).__name__}"

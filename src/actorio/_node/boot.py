@@ -1,0 +1,27 @@
+"""What a node is started with; it reads this from its standard input."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Boot(msgspec.Struct, array_like=True):
+    """How to start.
+
+    Attributes:
+        directory: the session's directory; removed at the end.
+        listener: the descriptor of the node's listening socket.
+        entry: the module whose ``run`` is an actor's life; the node does not know it otherwise.
+        preload: modules that the zygote imports for all actors.
+        path: the driver's module path, for ``preload``.
+    """
+
+    directory: str
+    listener: int
+    entry: str
+    preload: list[str]
+    path: list[str]
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Boot).decode

@@ -1,0 +1,140 @@
+"""The node's side of the zygote: sends it what to fork and whom to signal, hears who was born and who died."""
+
+from __future__ import annotations
+
+import array
+import os
+import signal
+import socket
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from actorio._wire.frames import ProtocolError
+from actorio._wire.messages import Fork, Signal, encode, zygote_reader
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable
+
+    from actorio._wire.messages import Zygote
+
+_CHUNK = 1 << 16
+
+
+class Nursery:
+    """The connection to the zygote, never blocking: both ends may have much to say at once.
+
+    Args:
+        on_news: called with each of its messages.
+        on_lost: called once, when it has gone.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        pid: int,
+        on_news: Callable[[Zygote], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self.pid = pid
+        self.is_lost = False
+        self._loop = loop
+        self._sock = sock
+        self._on_news = on_news
+        self._on_lost = on_lost
+        self._reader = zygote_reader()
+        self._out: deque[tuple[bytes, list[int]]] = deque()
+        self._is_watched = False
+        sock.setblocking(False)
+        loop.add_reader(sock.fileno(), self._read)
+
+    def fork(self, actor_id: str, descriptors: list[int]) -> None:
+        """Has an actor's process made; its descriptors are closed here once they are sent."""
+        self._out.append((encode(Fork(actor_id)), descriptors))
+        self._flush()
+
+    def signal(self, pids: Iterable[int], number: int) -> None:
+        """Sends a signal to the process groups of actors; by itself when the zygote has gone."""
+        for pid in pids:
+            if self.is_lost:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, number)
+            else:
+                self._out.append((encode(Signal(pid, number)), []))
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            while self._out:
+                data, descriptors = self._out[0]
+                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+                sent = self._sock.sendmsg([data], rights)
+                _close(descriptors)
+                if sent < len(data):
+                    self._out[0] = (data[sent:], [])
+                else:
+                    self._out.popleft()
+        except BlockingIOError:
+            if not self._is_watched:
+                self._is_watched = True
+                self._loop.add_writer(self._sock.fileno(), self._flush)
+            return
+        except OSError:
+            # It has gone; the reader says so.
+            while self._out:
+                _close(self._out.popleft()[1])
+        if self._is_watched:
+            self._is_watched = False
+            self._loop.remove_writer(self._sock.fileno())
+
+    def _read(self) -> None:
+        try:
+            data = self._sock.recv(_CHUNK)
+            messages = self._reader.feed(data)
+        except BlockingIOError:
+            return
+        except (OSError, ProtocolError):
+            data = b""
+        if not data:
+            self._lose()
+            return
+        for message, _ in messages:
+            self._on_news(message)
+
+    def _lose(self) -> None:
+        self.close()
+        self.is_lost = True
+        self._on_lost()
+
+    def close(self) -> None:
+        """Lets the zygote go: it ends when it sees the end of the connection."""
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock.fileno())
+            if self._is_watched:
+                self._loop.remove_writer(self._sock.fileno())
+            self._sock.close()
+
+    def wait(self, seconds: float) -> None:
+        """Waits for the zygote's process to end, and kills it when it does not within ``seconds``."""
+        signal.signal(signal.SIGALRM, _time_is_up)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            return
+        except TimeoutError:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _time_is_up(_number: int, _frame: object) -> None:
+    raise TimeoutError

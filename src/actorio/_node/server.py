@@ -1,0 +1,267 @@
+"""The node's shell: connects clients, zygote and pipes with the registry. The control plane: no call passes here.
+
+Ends when no driver is connected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+from actorio._model.certificate import DeathCertificate
+from actorio._node.client import Client
+from actorio._node.nursery import Nursery
+from actorio._node.outputs import Outputs
+from actorio._node.registry import Registry
+from actorio._transport.descriptors import explain_exhaustion
+from actorio._transport.sockets import accept, unlink
+from actorio._wire.messages import (
+    AskDeath,
+    Create,
+    Death,
+    Exited,
+    Failed,
+    Forked,
+    ForkFailed,
+    Hello,
+    Kill,
+    Noted,
+    Output,
+    Ready,
+    Record,
+    Stop,
+    Stopped,
+    Welcome,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actorio._model.certificate import DeathCause
+    from actorio._node.boot import Boot
+    from actorio._node.registry import Answer
+    from actorio._wire.frames import Payload
+    from actorio._wire.messages import Control, Zygote
+
+# All in seconds. How long actors may take to end after SIGTERM, and the kernel after SIGKILL.
+_GRACE, _LAST_GRACE = 1.0, 0.5
+# How long a caller whose connection broke waits for the news of a death before it hears that the actor lives.
+_DEATH_TIMEOUT = 2.0
+# A driver that has started a node connects at once, or has died.
+_FIRST_DRIVER_TIMEOUT = 30.0
+# Beyond this many bytes that a driver has not taken, actors' output waits in their pipes.
+_MAX_BACKLOG = 1 << 22
+
+
+class Node:
+    """One session's control plane. Everything runs in the thread of its loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, boot: Boot, zygote: socket.socket, zygote_pid: int) -> None:
+        self._loop = loop
+        self._boot = boot
+        self._listener = socket.socket(fileno=boot.listener)
+        self._registry: Registry[Client] = Registry()
+        self._outputs = Outputs(loop, self._on_output)
+        self._nursery = Nursery(loop, zygote, zygote_pid, self._on_news, self._on_zygote_lost)
+        self._clients: set[Client] = set()
+        self._labels: dict[str, tuple[str, str]] = {}
+        self._actors_by_pid: dict[int, str] = {}
+        self._is_paused = False
+        self._is_ending = False
+        self._killed = 0
+        # Set by the zygote's first message: "" when all is well.
+        self._start_error: str | None = None
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self._listener.setblocking(False)
+        loop.add_reader(self._listener.fileno(), self._accept)
+        loop.call_later(_FIRST_DRIVER_TIMEOUT, self._end_if_alone)
+
+    # --- clients ------------------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        try:
+            sock = accept(self._listener)
+        except OSError:
+            # No descriptors left: the client stays in the queue, and is accepted when an actor has ended.
+            return
+        if sock is not None:
+            self._clients.add(Client(self._loop, sock, self._on_message, self._on_client_end, self._on_drained))
+
+    def _on_message(self, client: Client, message: Control, payload: Payload) -> None:
+        if isinstance(message, Create):
+            self._create(client, message)
+        elif isinstance(message, AskDeath):
+            self._ask(client, message)
+        elif isinstance(message, Kill):
+            self._kill(client, message)
+        elif isinstance(message, Record):
+            self._tell_drivers(message)
+        elif isinstance(message, Failed):
+            self._registry.constructor_failed(message.actor_id, DeathCertificate.decode(bytes(payload)).detail)
+            client.send(Noted())
+        elif isinstance(message, Hello):
+            self._greet(client)
+        elif isinstance(message, Stop):
+            self._end("shutdown", "")
+
+    def _greet(self, client: Client) -> None:
+        if client.is_driver:
+            client.watch_process()
+        if self._start_error is not None:
+            client.send(Welcome(os.getpid(), self._nursery.pid, self._start_error))
+
+    def _on_client_end(self, client: Client) -> None:
+        self._clients.discard(client)
+        self._registry.forget(client)
+        if client.is_driver:
+            self._end_if_alone()
+
+    def _end_if_alone(self) -> None:
+        if not any(client.is_driver for client in self._clients):
+            self._end("shutdown", "its driver has ended")
+
+    def _tell_drivers(self, message: Output | Record) -> None:
+        for client in self._clients:
+            if client.is_driver:
+                client.send(message)
+                if client.backlog() > _MAX_BACKLOG and not self._is_paused and not self._is_ending:
+                    self._is_paused = True
+                    self._outputs.pause()
+
+    def _on_drained(self) -> None:
+        if self._is_paused and all(client.backlog() < _MAX_BACKLOG // 2 for client in self._clients):
+            self._is_paused = False
+            self._outputs.resume()
+
+    # --- actors -------------------------------------------------------------------------------------------------
+
+    def _create(self, client: Client, message: Create) -> None:
+        listener, birth = client.take_descriptors(2)
+        self._registry.create(message.actor_id, message.label)
+        self._labels[message.actor_id] = (message.label, f"{self._boot.directory}/{message.actor_id[:16]}")
+        try:
+            if self._is_ending or self._nursery.is_lost:
+                raise OSError("the session is ending")
+            stdout, stderr = self._outputs.open(message.actor_id)
+        except OSError as error:
+            os.close(listener)
+            os.close(birth)
+            self._bury(message.actor_id, self._registry.fork_failed(message.actor_id, str(explain_exhaustion(error))))
+            return
+        self._nursery.fork(message.actor_id, [listener, birth, stdout, stderr])
+
+    def _kill(self, client: Client, message: Kill) -> None:
+        who = "the driver" if client.is_driver else "an actor"
+        pid = self._registry.kill(message.actor_id, f"actorio.kill() in {who} (pid {client.pid})")
+        if pid:
+            self._nursery.signal([pid], signal.SIGKILL)
+
+    def _ask(self, client: Client, message: AskDeath) -> None:
+        answer = self._registry.ask(message.actor_id, client, message.id)
+        if answer is not None:
+            self._answer([answer])
+        else:
+            self._loop.call_later(_DEATH_TIMEOUT, self._give_up, message.actor_id, client, message.id)
+
+    def _give_up(self, actor_id: str, client: Client, number: int) -> None:
+        answer = self._registry.give_up(actor_id, client, number)
+        if answer is not None:
+            self._answer([answer])
+
+    def _answer(self, answers: Iterable[Answer[Client]]) -> None:
+        for asker, number, certificate in answers:
+            asker.send(Death(number), b"" if certificate is None else certificate.encode())
+
+    # --- the zygote ---------------------------------------------------------------------------------------------
+
+    def _on_news(self, message: Zygote) -> None:
+        if isinstance(message, Forked):
+            self._actors_by_pid[message.pid] = message.actor_id
+            if self._registry.forked(message.actor_id, message.pid):
+                self._nursery.signal([message.pid], signal.SIGKILL)
+            elif self._is_ending:
+                self._nursery.signal([message.pid], signal.SIGTERM)
+        elif isinstance(message, Exited):
+            self._on_exit(message)
+        elif isinstance(message, ForkFailed):
+            self._outputs.finish(message.actor_id)
+            self._bury(message.actor_id, self._registry.fork_failed(message.actor_id, message.reason))
+        elif isinstance(message, Ready):
+            self._start_error = message.error
+            for client in self._clients:
+                self._greet(client)
+
+    def _on_exit(self, message: Exited) -> None:
+        actor_id = self._actors_by_pid.pop(message.pid, "")
+        tail = self._outputs.finish(actor_id)
+        self._bury(actor_id, self._registry.exited(message.pid, message.code, tail))
+
+    def _bury(self, actor_id: str, answers: list[Answer[Client]]) -> None:
+        _, address = self._labels.pop(actor_id, ("", ""))
+        if address:
+            unlink(address)
+        self._answer(answers)
+        if self._is_ending and self._registry.is_empty():
+            self._finish()
+
+    def _on_zygote_lost(self) -> None:
+        """Without the zygote nobody is left to start actors or to tell how they ended; the kernel has killed them."""
+        pids = self._registry.end_all("zygote_lost", f"pid {self._nursery.pid}")
+        self._nursery.signal(pids, signal.SIGKILL)
+        self._outputs.finish_all()
+        self._answer(self._registry.bury_all())
+        if self._is_ending:
+            self._finish()
+
+    def _on_output(self, actor_id: str, stream: int, lines: list[bytes]) -> None:
+        label, _ = self._labels.get(actor_id, ("", ""))
+        pid = next((pid for pid, known in self._actors_by_pid.items() if known == actor_id), 0)
+        self._tell_drivers(Output(label, pid, stream, lines))
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def _end(self, cause: DeathCause, detail: str) -> None:
+        if self._is_ending:
+            return
+        self._is_ending = True
+        pids = self._registry.end_all(cause, detail)
+        if self._registry.is_empty():
+            self._finish()
+            return
+        self._nursery.signal(pids, signal.SIGTERM)
+        self._loop.call_later(_GRACE, self._kill_rest)
+        self._loop.call_later(_GRACE + _LAST_GRACE, self._finish)
+
+    def _kill_rest(self) -> None:
+        pids = self._registry.pids()
+        self._killed = len(pids)
+        self._nursery.signal(pids, signal.SIGKILL)
+
+    def _finish(self) -> None:
+        if self.ended.done():
+            return
+        self._outputs.finish_all()
+        self._nursery.close()
+        self._nursery.wait(_LAST_GRACE)
+        shutil.rmtree(self._boot.directory, ignore_errors=True)
+        for client in list(self._clients):
+            client.send(Stopped(self._killed))
+            client.flush_blocking(_LAST_GRACE)
+        self.ended.set_result(None)
+
+
+def serve(boot: Boot, zygote: socket.socket, zygote_pid: int) -> None:
+    """Runs the node until its session has ended."""
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415  # may be missing on a platform
+    except ImportError:
+        from asyncio import new_event_loop  # noqa: PLC0415
+
+    loop = new_event_loop()
+    node = Node(loop, boot, zygote, zygote_pid)
+    loop.run_until_complete(node.ended)
+    os._exit(0)

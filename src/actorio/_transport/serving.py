@@ -1,0 +1,165 @@
+"""The answering side of lanes, on an event loop: accept, read requests, write replies.
+
+A `Server` and its `Connection`s belong to one loop. Everything runs in that loop's thread, but for
+`Connection.reply_now`, which any thread may call.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from actorio._transport.sockets import CHUNK, accept
+from actorio._wire.frames import ProtocolError
+from actorio._wire.peer import ActorPeer
+
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from collections.abc import Callable
+
+    from actorio._wire.frames import Payload
+    from actorio._wire.messages import Inbound
+
+    OnRequests = Callable[["Connection", list[tuple[Inbound, Payload]]], None]
+
+_logger = logging.getLogger("actorio")
+# How long a server that has run out of descriptors waits before it accepts again, in seconds.
+_EXHAUSTED_PAUSE = 0.1
+
+
+class Server:
+    """Accepts connections on a listening socket.
+
+    Args:
+        loop: the running loop it belongs to.
+        listener: the listening socket, owned from now on.
+        on_requests: called in the loop's thread with each batch of requests, in order.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, listener: socket.socket, on_requests: OnRequests) -> None:
+        self.loop = loop
+        self.on_requests = on_requests
+        self.connections: set[Connection] = set()
+        self._listener = listener
+        listener.setblocking(False)
+        loop.add_reader(listener.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        try:
+            sock = accept(self._listener)
+        except OSError as error:
+            _logger.warning("cannot accept a caller: %s", error)
+            self.loop.remove_reader(self._listener.fileno())
+            self.loop.call_later(_EXHAUSTED_PAUSE, self._resume)
+            return
+        if sock is not None:
+            self.connections.add(Connection(self, sock))
+
+    def _resume(self) -> None:
+        if self._listener.fileno() >= 0:
+            self.loop.add_reader(self._listener.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Stops accepting and closes every connection; replies that were not sent are lost."""
+        self.loop.remove_reader(self._listener.fileno())
+        self._listener.close()
+        for connection in list(self.connections):
+            connection.close()
+
+
+class Connection:
+    """One caller's connection."""
+
+    __slots__ = ("_is_scheduled", "_is_watched", "_lock", "_out", "_server", "_sock", "peer")
+
+    def __init__(self, server: Server, sock: socket.socket) -> None:
+        self.peer = ActorPeer()
+        self._server = server
+        self._sock = sock
+        self._out = bytearray()
+        self._is_scheduled = False
+        self._is_watched = False
+        self._lock = threading.Lock()
+        server.loop.add_reader(sock.fileno(), self._read)
+
+    def _read(self) -> None:
+        try:
+            requests = self._receive()
+        except BlockingIOError:
+            return
+        except (OSError, ProtocolError) as error:
+            if isinstance(error, ProtocolError):
+                _logger.error("a caller broke the protocol and was cut off: %s", error)
+            self.close()
+            return
+        if requests:
+            self._server.on_requests(self, requests)
+
+    def _receive(self) -> list[tuple[Inbound, Payload]]:
+        gap = self.peer.reader.gap()
+        if gap is not None:
+            count = self._sock.recv_into(gap)
+            if not count:
+                raise ConnectionResetError
+            return self.peer.admit(self.peer.reader.filled(count))
+        data = self._sock.recv(CHUNK)
+        if not data:
+            raise ConnectionResetError
+        return self.peer.receive(data)
+
+    def reply_soon(self, frame: bytes) -> None:
+        """Sends a frame with all others of this loop iteration. In the loop's thread only."""
+        self._out += frame
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._server.loop.call_soon(self._flush)
+
+    def reply_now(self, frame: bytes) -> None:
+        """Sends a frame from any thread, without a hop through the loop when the socket takes it."""
+        with self._lock:
+            if self._out or self._is_scheduled:
+                self._out += frame
+                return
+            try:
+                sent = self._sock.send(frame)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                # The caller has gone; the loop reads the end of the stream and closes.
+                return
+            if sent == len(frame):
+                return
+            self._out += frame[sent:]
+            self._is_scheduled = True
+        self._server.loop.call_soon_threadsafe(self._flush)
+
+    def _flush(self) -> None:
+        with self._lock:
+            try:
+                while self._out:
+                    sent = self._sock.send(self._out)
+                    del self._out[:sent]
+            except BlockingIOError:
+                self._is_watched = True
+                self._server.loop.add_writer(self._sock.fileno(), self._flush)
+                return
+            except OSError:
+                # The caller has gone; the loop reads the end of the stream and closes.
+                self._out.clear()
+            self._is_scheduled = False
+            if self._is_watched and self._sock.fileno() >= 0:
+                self._is_watched = False
+                self._server.loop.remove_writer(self._sock.fileno())
+
+    def close(self) -> None:
+        """Closes the connection. In the loop's thread only."""
+        fd = self._sock.fileno()
+        if fd < 0:
+            return
+        self._server.connections.discard(self)
+        self._server.loop.remove_reader(fd)
+        self._server.loop.remove_writer(fd)
+        with self._lock:
+            self._sock.close()

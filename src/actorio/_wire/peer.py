@@ -1,0 +1,104 @@
+"""The two ends of a lane, without I/O: who may say what, and which replies are owed.
+
+`CallerPeer` numbers requests and matches replies; `ActorPeer` matches requests and replies the other way round.
+Neither knows threads, loops or sockets: a method takes or returns bytes, and the caller moves them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from actorio._wire.frames import ProtocolError
+from actorio._wire.messages import Call, Failure, Fetch, Result, encode, inbound_reader, reply_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actorio._wire.frames import Payload
+    from actorio._wire.messages import Inbound, Reply
+
+T = TypeVar("T")
+
+
+class CallerPeer(Generic[T]):
+    """The calling end. ``T`` is whatever the caller wants back with a request's reply.
+
+    A request is open from `call` or `fetch` until `receive` returns its reply or `close` gives it up.
+    """
+
+    __slots__ = ("open", "reader")
+
+    def __init__(self) -> None:
+        self.reader = reply_reader()
+        self.open: dict[int, T] = {}
+
+    def call(self, number: int, token: T, method: str, payload: Payload, parts: tuple[int, ...] = ()) -> bytes:
+        """Opens request ``number``; returns the frame to send."""
+        data = encode(Call(number, method, parts), payload)
+        self.open[number] = token
+        return data
+
+    def fetch(self, number: int, token: T, wanted: int) -> bytes:
+        """Opens request ``number`` for the value that the other end knows as ``wanted``."""
+        data = encode(Fetch(number, wanted))
+        self.open[number] = token
+        return data
+
+    def receive(self, data: bytes) -> list[tuple[T, Reply, Payload]]:
+        """Takes received bytes; returns the replies, each with the token of its request, which is closed now.
+
+        Raises:
+            ProtocolError: bytes that are no reply, or a reply to a request that is not open.
+        """
+        return self.match(self.reader.feed(data))
+
+    def match(self, replies: Iterable[tuple[Reply, Payload]]) -> list[tuple[T, Reply, Payload]]:
+        """Closes the requests of ``replies``; see `receive`."""
+        pop = self.open.pop
+        try:
+            return [(pop(reply.id), reply, payload) for reply, payload in replies]
+        except KeyError as error:
+            raise ProtocolError(f"a reply to request {error}, which is not open") from None
+
+    def close(self) -> list[T]:
+        """Gives up every open request; returns their tokens, oldest first. The connection is lost."""
+        tokens = list(self.open.values())
+        self.open.clear()
+        return tokens
+
+
+class ActorPeer:
+    """The answering end: every request that `receive` returned is answered exactly once."""
+
+    __slots__ = ("owed", "reader")
+
+    def __init__(self) -> None:
+        self.reader = inbound_reader()
+        self.owed: set[int] = set()
+
+    def receive(self, data: bytes) -> list[tuple[Inbound, Payload]]:
+        """Takes received bytes; returns the requests in the order in which they were made.
+
+        Raises:
+            ProtocolError: bytes that are no request, or a number that is in use.
+        """
+        return self.admit(self.reader.feed(data))
+
+    def admit(self, requests: list[tuple[Inbound, Payload]]) -> list[tuple[Inbound, Payload]]:
+        """Notes ``requests`` as owed; see `receive`."""
+        owed = self.owed
+        for request, _ in requests:
+            if request.id in owed:
+                raise ProtocolError(f"request {request.id} is already open")
+            owed.add(request.id)
+        return requests
+
+    def result(self, number: int, payload: Payload) -> bytes:
+        """Answers a request with a value; returns the frame to send."""
+        self.owed.remove(number)
+        return encode(Result(number), payload)
+
+    def failure(self, number: int, payload: Payload, *, is_pickled_error: bool = False) -> bytes:
+        """Answers a request with an error; returns the frame to send."""
+        self.owed.remove(number)
+        return encode(Failure(number, is_pickled_error), payload)

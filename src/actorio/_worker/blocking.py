@@ -1,0 +1,53 @@
+"""A blocking `get` on the loop of an async actor can only do harm: it is refused at once, naming what to write."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+_PACKAGE = __name__.partition(".")[0]
+_INSTEAD = {
+    "get": "`await ref`, or `await asyncio.gather(*refs)` for several",
+    "wait": "`done, pending = await asyncio.wait(refs)`",
+}
+
+
+class BlockingGuard:
+    """Refuses blocking calls in the thread that made it, once armed.
+
+    Not while the constructor runs: it cannot await, and no call waits for it but those that must.
+
+    Args:
+        name: the actor's class, for the error.
+        is_forbidden: False for actors without a loop, and where the user has allowed it.
+    """
+
+    def __init__(self, name: str, *, is_forbidden: bool) -> None:
+        self._name = name
+        self._is_forbidden = is_forbidden
+        self._is_armed = False
+        self._thread = threading.get_ident()
+
+    def arm(self) -> None:
+        """Refuses from now on."""
+        self._is_armed = self._is_forbidden
+
+    def check(self, function: str) -> None:
+        """Called before a blocking wait.
+
+        Raises:
+            RuntimeError: this is the loop's thread.
+        """
+        if self._is_armed and threading.get_ident() == self._thread:
+            raise RuntimeError(
+                f"actorio.{function}() at {_place()} would block the event loop of the async actor {self._name}, and "
+                f"with it every other call: write {_INSTEAD[function]}. (A plain method can be made `async def`; "
+                f"{self._name}.options(allow_blocking_get=True) lets it through.)"
+            )
+
+
+def _place() -> str:
+    frame = sys._getframe(2)  # noqa: SLF001  # there is no public way to see a caller cheaply
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -1,0 +1,82 @@
+"""The dispatcher of an async actor: a task on the loop for each running call, as many as the mailbox allows.
+
+Everything here runs in the loop's thread, which is the process's main thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from actorio._worker.executor import ActorEndsError, Delivered, deliver
+from actorio._worker.mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorio._transport.serving import Connection
+    from actorio._wire.frames import Payload
+    from actorio._wire.messages import Inbound
+    from actorio._worker.executor import Executor
+    from actorio._worker.stall import StallWatch
+
+
+class LoopDispatcher:
+    """Starts calls as tasks.
+
+    Args:
+        end: called with an exit code when a method has ended the actor.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        executor: Executor,
+        limit: int,
+        watch: StallWatch,
+        end: Callable[[int], None],
+    ) -> None:
+        self._loop = loop
+        self._executor = executor
+        self._mailbox: Mailbox[Delivered] = Mailbox(limit)
+        self._watch = watch
+        self._end = end
+        # The loop itself keeps only weak references to tasks.
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def on_requests(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
+        """Takes a batch of requests, in order."""
+        self._watch.notice()
+        for request, payload in requests:
+            call = deliver(connection, request, payload)
+            if call is not None and self._mailbox.offer(call):
+                self._start(call)
+
+    def is_running(self) -> bool:
+        """Does any call run?"""
+        return self._mailbox.running > 0
+
+    def _start(self, call: Delivered) -> None:
+        # Plain methods get a task too: run here and now, they would overtake a coroutine that was called before.
+        task = self._loop.create_task(self._run(call))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, call: Delivered) -> None:
+        executor = self._executor
+        try:
+            method, args, kwargs = executor.prepare(call)
+            value = method.function(*args, **kwargs)
+            if method.is_async or asyncio.iscoroutine(value):
+                value = await value
+            frame = executor.reply(call, value)
+        except BaseException as error:  # noqa: BLE001  # whatever a method raises is its caller's
+            try:
+                frame = executor.refuse(call, error)
+            except ActorEndsError as end:
+                self._end(end.code)
+                return
+        call.connection.reply_soon(frame)
+        following = self._mailbox.finish()
+        if following is not None:
+            self._start(following)

@@ -1,0 +1,179 @@
+"""The executor: the actor's instance, its methods, and how a call becomes a reply.
+
+Methods are looked up on the class, as Ray does: an instance attribute of the same name does not hide them. Runs in
+whichever thread the dispatcher chose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from actorio._model.argument import put_back
+from actorio._model.context import CURRENT_CALL
+from actorio._model.definition import ClassDefinition
+from actorio._model.errors import RaySystemError
+from actorio._model.task_error import failure_of
+from actorio._wire import payload as wire
+from actorio._wire.messages import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorio._model.birth import Birth
+    from actorio._transport.serving import Connection
+    from actorio._wire.frames import Payload
+    from actorio._wire.messages import Inbound
+
+
+class Delivered(NamedTuple):
+    """A call as it arrived, and the connection that its reply goes to."""
+
+    connection: Connection
+    request: Call
+    payload: Payload
+
+
+class Method(NamedTuple):
+    """How a method is called."""
+
+    function: Callable[..., Any]
+    takes_instance: bool
+    is_async: bool
+
+
+class ActorEndsError(BaseException):
+    """Raised when a method has asked the actor's process to end, by `sys.exit`."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Executor:
+    """Runs the calls of one actor.
+
+    Args:
+        birth: what the actor is. The class is loaded here, in the actor's process.
+    """
+
+    def __init__(self, birth: Birth) -> None:
+        self._birth = birth
+        self._class: type = wire.loads(birth.class_payload)
+        self.definition = ClassDefinition.of(self._class)
+        self._methods: dict[str, Method] = {
+            "__ray_ready__": Method(lambda: True, takes_instance=False, is_async=False),
+            "__ray_call__": Method(_call_with_instance, takes_instance=True, is_async=False),
+        }
+        self.instance: Any = None
+
+    # --- the constructor ----------------------------------------------------------------------------------------
+
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Returns the constructor's arguments; references among them are not resolved yet."""
+        args, kwargs = wire.loads(self._birth.arguments)
+        return args, kwargs
+
+    def construct(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Makes the instance; raises what the constructor raises."""
+        self.instance = self._class(*args, **kwargs)
+
+    # --- calls --------------------------------------------------------------------------------------------------
+
+    def method(self, name: str) -> Method:
+        """Returns how to call a method of the class.
+
+        Raises:
+            AttributeError: there is none of that name.
+        """
+        found = self._methods.get(name)
+        if found is None:
+            definition = self.definition.methods.get(name)
+            if definition is None:
+                raise AttributeError(f"{self.definition.name!r} has no method {name!r}")
+            found = Method(getattr(self._class, name), definition.binding == "instance", definition.is_async)
+            self._methods[name] = found
+        return found
+
+    def prepare(self, call: Delivered) -> tuple[Method, tuple[Any, ...], dict[str, Any]]:
+        """Returns the method and its arguments, the instance among them."""
+        request, payload = call.request, call.payload
+        CURRENT_CALL.set(f"{id(call.connection):016x}{request.id:016x}")
+        method = self.method(request.method)
+        if request.parts:
+            payload, parts = _split(payload, request.parts)
+            args, kwargs = put_back(*wire.loads(payload), parts, wire.loads)
+        else:
+            args, kwargs = wire.loads(payload)
+        return method, ((self.instance, *args) if method.takes_instance else args), kwargs
+
+    def reply(self, call: Delivered, value: Any) -> bytes:
+        """Returns the frame that answers a call with a value, or says why the value cannot be sent."""
+        if value is None:
+            return call.connection.peer.result(call.request.id, wire.NONE)
+        try:
+            payload = wire.dumps(value)
+        except Exception as error:  # noqa: BLE001  # user code pickles; whatever it raises, the caller must know
+            name = self._name_of(call)
+            refusal = wire.UnpicklableError(wire.explain(value, "result", name))
+            refusal.__cause__ = error
+            return self.refuse(call, refusal)
+        return call.connection.peer.result(call.request.id, payload)
+
+    def refuse(self, call: Delivered, error: BaseException) -> bytes:
+        """Returns the frame that answers a call with an error.
+
+        Raises:
+            ActorEndsError: the error is a SystemExit, which ends the actor; there is no answer then.
+        """
+        if isinstance(error, SystemExit):
+            raise ActorEndsError(exit_code(error)) from error
+        is_cancelled = isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
+        failure = failure_of(
+            error,
+            callee=self._name_of(call),
+            pid=os.getpid(),
+            dumps=wire.dumps,
+            actor_id=self._birth.actor_id,
+            instance=self.instance,
+            explain=wire.explain,
+            kind="cancelled" if is_cancelled else "error",
+        )
+        return call.connection.peer.failure(call.request.id, failure.encode())
+
+    def _name_of(self, call: Delivered) -> str:
+        name_call = getattr(self.instance, "__actorio_name_call__", None)
+        if name_call is None:
+            return f"{self.definition.name}.{call.request.method}"
+        args, kwargs = wire.loads(call.payload)
+        return str(name_call(*args, **kwargs))
+
+
+def deliver(connection: Connection, request: Inbound, payload: Payload) -> Delivered | None:
+    """Returns a request as a call; None, after an answer, when it is something that an actor does not do."""
+    if isinstance(request, Call):
+        return Delivered(connection, request, payload)
+    error = wire.dumps(RaySystemError(f"an actor does not answer {type(request).__name__}"))
+    connection.reply_now(connection.peer.failure(request.id, error, is_pickled_error=True))
+    return None
+
+
+def exit_code(error: SystemExit) -> int:
+    """Returns the exit code that the interpreter would end with."""
+    if error.code is None:
+        return 0
+    return error.code if isinstance(error.code, int) else 1
+
+
+def _call_with_instance(instance: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return function(instance, *args, **kwargs)
+
+
+def _split(payload: Payload, sizes: tuple[int, ...]) -> tuple[Payload, list[bytes]]:
+    start = len(payload) - sum(sizes)
+    arguments, parts = payload[:start], []
+    for size in sizes:
+        parts.append(bytes(payload[start : start + size]))
+        start += size
+    return arguments, parts

@@ -1,0 +1,80 @@
+"""An actor's standard streams and logging, so that nothing is lost and records keep their level."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from actorio._wire.messages import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorio._caller.node import NodeClient
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def use_lines() -> None:
+    """Makes Python's standard streams write whole lines at once to their pipes."""
+    sys.stdout = sys.__stdout__ = _line_stream(1)
+    sys.stderr = sys.__stderr__ = _line_stream(2)
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123  # as long as the process
+
+
+def _line_stream(fd: int) -> io.TextIOWrapper:
+    # New ones: those of the template are made for what it had there, files perhaps, and not for pipes.
+    return io.TextIOWrapper(
+        io.BufferedWriter(io.FileIO(fd, "w", closefd=False)),
+        encoding="utf-8",
+        errors="backslashreplace",
+        line_buffering=True,
+    )
+
+
+def flush() -> None:
+    """Writes what Python still holds of standard output and error."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+
+
+class RecordForwarder(logging.Handler):
+    """Hands logging records to the driver, through the node.
+
+    It is the handler of last resort: an actor that configures logging itself gets what it configured.
+    """
+
+    def __init__(self, name: str, node: Callable[[], NodeClient]) -> None:
+        super().__init__()
+        self._name = name
+        self._node = node
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Sends a record; one that cannot be sent is written to standard error."""
+        try:
+            self._node().record(self._message(record))
+        except Exception:  # noqa: BLE001  # logging must not raise
+            print(self.format(record), file=sys.stderr)
+
+    def _message(self, record: logging.LogRecord) -> Record:
+        return Record(
+            label=self._name,
+            pid=os.getpid(),
+            logger=record.name,
+            level=record.levelno,
+            text=self.format(record),
+            created=record.created,
+            path=record.pathname,
+            line=record.lineno,
+            extra={name: _plain(value) for name, value in vars(record).items() if name not in _STANDARD},
+        )
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    return value if isinstance(value, _PLAIN) else repr(value)

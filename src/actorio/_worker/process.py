@@ -1,0 +1,179 @@
+"""An actor's process: from its birth to its end.
+
+The main thread runs the loop of an async actor, and the methods of a single-threaded one (sqlite3 connections,
+signal handlers and GUI toolkits expect them there). A threaded actor's mailbox has a loop in a thread beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from actorio._caller.node import NodeClient
+from actorio._caller.runtime import CallerRuntime
+from actorio._model import context, runtime
+from actorio._model.birth import Birth
+from actorio._model.certificate import DeathCertificate
+from actorio._model.handle import ActorHandle, ActorIdentity
+from actorio._model.reference import ObjectRef
+from actorio._transport.descriptors import read_whole
+from actorio._transport.serving import Server
+from actorio._worker import output
+from actorio._worker.blocking import BlockingGuard
+from actorio._worker.dispatcher import LoopDispatcher
+from actorio._worker.executor import Executor, exit_code
+from actorio._worker.stall import StallWatch
+from actorio._worker.surroundings import forget_the_template, take_over
+from actorio._worker.threads import ThreadDispatcher
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # no wheel for this platform: asyncio's own loop does
+    from asyncio import new_event_loop
+
+# How long a failed constructor waits for the node to take note, in seconds.
+_REPORT_TIMEOUT = 5.0
+
+
+def run(listener_fd: int, birth_fd: int) -> NoReturn:
+    """Lives an actor's life. The descriptors are its listening socket and its birth; never returns.
+
+    The standard streams lead to the node already.
+    """
+    birth = Birth.decode(read_whole(birth_fd))
+    os.close(birth_fd)
+    _Life(birth, socket.socket(fileno=listener_fd)).live()
+
+
+class _Life:
+    """One actor's life in its process."""
+
+    def __init__(self, birth: Birth, listener: socket.socket) -> None:
+        self.birth = birth
+        self.listener = listener
+        self.guard = BlockingGuard(birth.name, is_forbidden=birth.is_async and not birth.allow_blocking_get)
+        directory = os.path.dirname(birth.address)  # noqa: PTH120  # a string is what sockets take
+        self.runtime = CallerRuntime(
+            directory,
+            birth.session,
+            lambda: NodeClient(f"{directory}/node", "actor"),
+            birth.stall_limit,
+            self.guard.check,
+        )
+
+    def live(self) -> NoReturn:
+        """Runs the actor until something ends it."""
+        forget_the_template()
+        take_over(self.birth.surroundings)
+        output.use_lines()
+        logging.lastResort = output.RecordForwarder(self.birth.name, self.runtime.node)
+        signal.signal(signal.SIGTERM, _end_on_request)
+        runtime.install(self.runtime)
+        if self.birth.is_async:
+            self._live_on_loop()
+        else:
+            self._live_in_threads()
+        leave(0)
+
+    def _load(self) -> Executor:
+        executor = Executor(self.birth)
+        identity = ActorIdentity(
+            self.birth.actor_id,
+            self.birth.address,
+            self.birth.session,
+            executor.definition,
+            is_ordered=self.birth.max_concurrency == 1 and not self.birth.is_async,
+        )
+        context.install(context.RuntimeContext(self.birth.session, ActorHandle(identity), self.birth.actor_id))
+        return executor
+
+    # --- async actors -------------------------------------------------------------------------------------------
+
+    def _live_on_loop(self) -> None:
+        loop = new_event_loop()
+        asyncio.set_event_loop(loop)
+        loop.create_task(self._start_on_loop(loop))
+        loop.run_forever()
+
+    async def _start_on_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            executor = self._load()
+            args, kwargs = executor.arguments()
+            args = tuple([await value if isinstance(value, ObjectRef) else value for value in args])
+            for name, value in kwargs.items():
+                kwargs[name] = await value if isinstance(value, ObjectRef) else value
+            executor.construct(args, kwargs)
+        except BaseException as error:  # noqa: BLE001  # whatever the constructor raises ends the actor
+            self._fail(error)
+        self.guard.arm()
+        watch = StallWatch(loop, self.birth.name, self.birth.stall_limit, lambda: dispatcher.is_running())
+        dispatcher = LoopDispatcher(loop, executor, self.birth.max_concurrency, watch, leave)
+        watch.start()
+        Server(loop, self.listener, dispatcher.on_requests)
+
+    # --- threaded actors ----------------------------------------------------------------------------------------
+
+    def _live_in_threads(self) -> None:
+        try:
+            executor = self._load()
+            args, kwargs = executor.arguments()
+            executor.construct(tuple(map(self._resolve, args)), {k: self._resolve(v) for k, v in kwargs.items()})
+        except BaseException as error:  # noqa: BLE001  # whatever the constructor raises ends the actor
+            self._fail(error)
+        dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, leave)
+        threading.Thread(target=self._serve, args=(dispatcher,), name="actorio-mailbox", daemon=True).start()
+        dispatcher.work()
+
+    def _serve(self, dispatcher: ThreadDispatcher) -> None:
+        loop = new_event_loop()
+        Server(loop, self.listener, dispatcher.on_requests)
+        loop.run_forever()
+
+    def _resolve(self, value: Any) -> Any:
+        return self.runtime.get([value], None)[0] if isinstance(value, ObjectRef) else value
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def _fail(self, error: BaseException) -> NoReturn:
+        """Tells the node why there is no actor, and ends."""
+        if isinstance(error, SystemExit):
+            leave(exit_code(error))
+        certificate = DeathCertificate(
+            self.birth.actor_id,
+            self.birth.name,
+            pid=os.getpid(),
+            cause="constructor",
+            detail="".join(traceback.format_exception(error)),
+        )
+        with suppress(Exception):
+            self.runtime.node().report_failure(certificate, _REPORT_TIMEOUT)
+        leave(1)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process from any thread: exit functions run, what was printed is written."""
+    with suppress(BaseException):
+        atexit._run_exitfuncs()  # noqa: SLF001  # os._exit skips them; multiprocessing's children call it as well
+    output.flush()
+    os._exit(code & 0xFF)
+
+
+def _end_on_request(_number: int, _frame: FrameType | None) -> NoReturn:
+    output.flush()
+    os._exit(128 + signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    run(int(sys.argv[1]), int(sys.argv[2]))

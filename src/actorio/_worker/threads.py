@@ -1,0 +1,79 @@
+"""The dispatcher of a threaded actor: ``max_concurrency`` threads, the first of which is the process's main thread.
+
+The mailbox's loop runs in a thread beside them and keeps reading while methods run. A thread that has finished a
+call writes the reply itself and takes the next call from the mailbox: no hop through the loop.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+from actorio._worker.executor import ActorEndsError, Delivered, deliver
+from actorio._worker.mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorio._transport.serving import Connection
+    from actorio._wire.frames import Payload
+    from actorio._wire.messages import Inbound
+    from actorio._worker.executor import Executor
+
+
+class ThreadDispatcher:
+    """Hands calls to threads.
+
+    Args:
+        end: ends the process with an exit code; called in the thread whose method asked for it.
+    """
+
+    def __init__(self, executor: Executor, limit: int, end: Callable[[int], None]) -> None:
+        self._executor = executor
+        self._end = end
+        self._mailbox: Mailbox[Delivered] = Mailbox(limit)
+        self._lock = threading.Lock()
+        # Calls that have been admitted and wait for an idle thread.
+        self._admitted: queue.SimpleQueue[Delivered] = queue.SimpleQueue()
+        self._threads = 1
+
+    def on_requests(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
+        """Takes a batch of requests, in order. In the loop's thread."""
+        for request, payload in requests:
+            call = deliver(connection, request, payload)
+            if call is None:
+                continue
+            with self._lock:
+                starts = self._mailbox.offer(call)
+                needs_thread = self._mailbox.running > self._threads
+            if starts:
+                if needs_thread:
+                    self._threads += 1
+                    threading.Thread(target=self.work, name=f"actor-{self._threads}", daemon=True).start()
+                self._admitted.put(call)
+
+    def work(self) -> None:
+        """Runs calls for ever, or until one ends the actor. The first worker is the main thread."""
+        while True:
+            self._run_in_turn(self._admitted.get())
+
+    def _run_in_turn(self, call: Delivered) -> None:
+        following: Delivered | None = call
+        while following is not None:
+            try:
+                frame = self._execute(following)
+            except ActorEndsError as end:
+                self._end(end.code)
+                return
+            following.connection.reply_now(frame)
+            with self._lock:
+                following = self._mailbox.finish()
+
+    def _execute(self, call: Delivered) -> bytes:
+        executor = self._executor
+        try:
+            method, args, kwargs = executor.prepare(call)
+            return executor.reply(call, method.function(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001  # whatever a method raises is its caller's
+            return executor.refuse(call, error)

@@ -1,0 +1,114 @@
+import pickle
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actorio._model.certificate import DeathCertificate, signal_name
+from actorio._model.failure import TaskFailure
+
+TEXT = st.text(st.sampled_from("ab\n\x00é€\udc80😀"), max_size=8)
+
+
+def failure(**changes):
+    values = {
+        "callee": "Account.withdraw",
+        "pid": 20537,
+        "actor_id": "ab" * 16,
+        "repr_text": "<Account>",
+        "traceback_text": '  File "account.py", line 19, in withdraw\nException: Can not withdraw negative amount',
+        "type_name": "Exception",
+        "message": "Can not withdraw negative amount",
+    }
+    return TaskFailure(**(values | changes))
+
+
+@given(TEXT, TEXT, st.none() | st.binary(max_size=4), st.sampled_from(["error", "cancelled"]))
+def test_a_failure_travels_with_any_text_in_it(message, trace, cause, kind):
+    sent = failure(message=message, traceback_text=trace, cause=cause, kind=kind)
+    received = TaskFailure.decode(sent.encode())
+    assert (received.cause, received.kind) == (cause, kind)
+    assert received.message == message.replace("\udc80", "\\udc80")
+    assert received.traceback_text == trace.replace("\udc80", "\\udc80")
+
+
+def test_a_failure_can_be_pickled():
+    assert pickle.loads(pickle.dumps(failure(cause=b"x"))) == failure(cause=b"x")
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc0", b"\x91\xa1a", msgspec.msgpack.encode([1, 2, 3])])
+def test_bytes_that_are_no_failure_are_refused(data):
+    with pytest.raises(msgspec.DecodeError):
+        TaskFailure.decode(data)
+
+
+def test_the_heading_names_the_call_the_process_the_actor_and_its_repr():
+    expected = f"actorio::Account.withdraw() (pid=20537, actor_id={'ab' * 16}, repr=<Account>)"
+    assert failure().heading() == expected
+
+
+def test_the_heading_of_a_task_names_no_actor():
+    assert failure(callee="f", actor_id="", repr_text="").heading() == "actorio::f() (pid=20537)"
+
+
+def test_the_story_says_why_the_exception_is_missing():
+    text = failure(note="it could not be pickled").describe()
+    assert text.endswith("The exception itself (Exception) is not here: it could not be pickled")
+
+
+def certificate(**changes):
+    values = {"actor_id": "cd" * 16, "class_name": "Account", "pid": 7}
+    return DeathCertificate(**(values | changes))
+
+
+@given(TEXT, st.lists(TEXT, max_size=3), st.integers(0, 255))
+def test_a_certificate_travels_with_any_text_in_it(detail, lines, code):
+    sent = certificate(cause="exit", code=code, detail=detail, stderr_tail=lines)
+    received = DeathCertificate.decode(sent.encode())
+    assert received.code == code
+    assert received.detail == detail.replace("\udc80", "\\udc80")
+    assert received.stderr_tail == [line.replace("\udc80", "\\udc80") for line in lines]
+
+
+def test_a_cause_of_death_that_does_not_exist_is_refused():
+    with pytest.raises(msgspec.DecodeError):
+        DeathCertificate.decode(msgspec.msgpack.encode(["ab", "Account", 7, "boredom"]))
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"cause": "exit", "code": 3}, ["exited with code 3", "os._exit"]),
+        ({"cause": "signal", "code": 9}, ["SIGKILL", "out-of-memory"]),
+        ({"cause": "signal", "code": 11}, ["SIGSEGV", "PYTHONFAULTHANDLER"]),
+        ({"cause": "signal", "code": 12}, ["SIGUSR2", "who sends that signal"]),
+        ({"cause": "signal", "code": 250}, ["signal 250"]),
+        ({"cause": "constructor", "detail": "ValueError: too low"}, ["constructor raised", "ValueError: too low"]),
+        ({"cause": "killed"}, ["killed by kill()"]),
+        ({"cause": "killed", "detail": "its owner's end"}, ["killed by its owner's end"]),
+        ({"cause": "shutdown"}, ["shut down", "init()"]),
+        ({"cause": "node_lost"}, ["node process", "init()"]),
+        ({"cause": "zygote_lost"}, ["starts actors", "init()"]),
+        ({"cause": "unknown", "detail": "connection closed"}, ["nobody saw how", "connection closed"]),
+    ],
+)
+def test_each_cause_of_death_is_told_in_words_with_what_to_do(facts, words):
+    text = certificate(**facts).describe()
+    for word in words:
+        assert word in text
+
+
+def test_the_last_line_on_stderr_that_is_not_blank_is_shown_where_it_explains():
+    tail = ["first", "terminate called after throwing", "  "]
+    assert "stderr: terminate called" in certificate(cause="signal", code=6, stderr_tail=tail).describe()
+    assert "stderr: " not in certificate(cause="killed", stderr_tail=tail).describe()
+
+
+def test_the_actor_is_named_by_class_process_and_id():
+    assert certificate().who() == f"Account (pid 7, actor id {'cd' * 16})"
+    assert certificate(pid=0).who() == f"Account (actor id {'cd' * 16})"
+
+
+def test_signals_are_told_by_name():
+    assert signal_name(15) == "SIGTERM"

@@ -1,0 +1,120 @@
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actorio._model.options import (
+    ACTOR_OPTIONS,
+    INIT_OPTIONS,
+    METHOD_OPTIONS,
+    TASK_OPTIONS,
+    ActorOptions,
+    InitOptions,
+    validate,
+    with_defaults,
+)
+
+TABLES = [INIT_OPTIONS, ACTOR_OPTIONS, TASK_OPTIONS, METHOD_OPTIONS]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_default_is_itself_allowed(table):
+    defaults = with_defaults(table, {})
+    assert validate(table, defaults, "here") == defaults
+    assert set(defaults) == set(table)
+
+
+def test_only_what_was_given_is_returned_so_that_options_can_be_merged():
+    of_class = validate(ACTOR_OPTIONS, {"max_concurrency": 2, "num_cpus": 0.5}, "@remote")
+    of_call = validate(ACTOR_OPTIONS, {"max_concurrency": 3}, "A.options()")
+    assert of_class | of_call == {"max_concurrency": 3, "num_cpus": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("table", "given", "words"),
+    [
+        (ACTOR_OPTIONS, {"max_concurency": 2}, ["A.options()", "max_concurency=2", "did you mean max_concurrency"]),
+        (ACTOR_OPTIONS, {"colour": "red"}, ["colour='red'", "the options are allow_blocking_get, max_concurrency"]),
+        (ACTOR_OPTIONS, {"name": "bob"}, ["name='bob'", "not supported here yet"]),
+        (ACTOR_OPTIONS, {"lifetime": "detached"}, ["lifetime", "not supported here yet"]),
+        (ACTOR_OPTIONS, {"max_restarts": -1}, ["max_restarts", "not supported here yet"]),
+        (ACTOR_OPTIONS, {"num_returns": 2}, ["num_returns", "not supported here yet"]),
+        (ACTOR_OPTIONS, {"max_concurrency": 0}, ["max_concurrency=0", "at least 1"]),
+        (ACTOR_OPTIONS, {"num_cpus": float("nan")}, ["num_cpus=nan", "at least 0"]),
+        (ACTOR_OPTIONS, {"num_gpus": -1}, ["num_gpus=-1", "at least 0"]),
+        (ACTOR_OPTIONS, {"resources": {"disk": -1}}, ["disk", "at least 0"]),
+        (ACTOR_OPTIONS, {"resources": {1: 1}}, ["the key 1", "not a string"]),
+        (TASK_OPTIONS, {"max_concurrency": 2}, ["there is no option max_concurrency"]),
+        (TASK_OPTIONS, {"max_retries": 2}, ["max_retries", "not supported here yet"]),
+        (METHOD_OPTIONS, {"num_returns": 2}, ["num_returns=2", "only num_returns=1"]),
+        (METHOD_OPTIONS, {"concurrency_group": "io"}, ["concurrency_group", "not supported here yet"]),
+        (INIT_OPTIONS, {"runtime_env": {}}, ["runtime_env", "not supported here yet"]),
+        (INIT_OPTIONS, {"loop_stall_limit": 0}, ["loop_stall_limit=0", "greater than 0"]),
+        (INIT_OPTIONS, {"namespace": ""}, ["namespace=''", "must not be empty"]),
+        (INIT_OPTIONS, {"preload": ["numpy", "a b"]}, ["'a b'", "not the name of a module"]),
+        (INIT_OPTIONS, {"preload": [3]}, ["3 is not the name of a module"]),
+    ],
+)
+def test_a_wrong_option_is_a_value_error_that_names_it_and_what_is_allowed(table, given, words):
+    with pytest.raises(ValueError) as caught:
+        validate(table, given, "A.options()")
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "given", "allowed"),
+    [
+        (ACTOR_OPTIONS, {"max_concurrency": True}, "int or None"),
+        (ACTOR_OPTIONS, {"max_concurrency": 1.0}, "int or None"),
+        (ACTOR_OPTIONS, {"allow_blocking_get": 1}, "bool"),
+        (ACTOR_OPTIONS, {"allow_blocking_get": None}, "bool"),
+        (ACTOR_OPTIONS, {"num_cpus": "1"}, "int or float or None"),
+        (INIT_OPTIONS, {"log_to_driver": "yes"}, "bool"),
+        (INIT_OPTIONS, {"preload": "numpy"}, "list or tuple"),
+        (INIT_OPTIONS, {"namespace": b"x"}, "str or None"),
+        (METHOD_OPTIONS, {"num_returns": True}, "int"),
+    ],
+)
+def test_a_wrong_type_is_a_type_error_that_names_the_types_allowed(table, given, allowed):
+    (name,) = given
+    with pytest.raises(TypeError) as caught:
+        validate(table, given, "here")
+    assert f"{name}={given[name]!r}" in str(caught.value)
+    assert str(caught.value).endswith(f"it must be {allowed}")
+
+
+def test_rays_options_without_a_meaning_here_are_accepted_and_have_no_effect():
+    given = {"num_cpus": 4, "num_gpus": 0, "resources": {"x": 1}, "object_store_memory": 10**9, "dashboard_port": 80}
+    given |= {"include_dashboard": False, "dashboard_host": "h", "configure_logging": True, "logging_level": "info"}
+    assert InitOptions.of(given) == InitOptions()
+    assert not any(INIT_OPTIONS[name].has_effect for name in given)
+
+
+def test_the_records_hold_what_was_given_and_can_be_pickled():
+    options = InitOptions.of({"preload": ["numpy", "scipy.sparse"], "loop_stall_limit": 2, "log_to_driver": False})
+    assert options == InitOptions(log_to_driver=False, preload=("numpy", "scipy.sparse"), loop_stall_limit=2.0)
+    assert pickle.loads(pickle.dumps(options)) == options
+    assert ActorOptions.of({"max_concurrency": 5}) == ActorOptions(5, allow_blocking_get=False)
+
+
+def test_the_records_refuse_what_the_table_refuses():
+    with pytest.raises(ValueError, match=r"^Account\.options\(\): max_concurrency=0"):
+        ActorOptions.of({"max_concurrency": 0}, "Account.options()")
+
+
+@given(
+    st.sampled_from(TABLES),
+    st.dictionaries(
+        st.sampled_from(sorted({name for table in TABLES for name in table} | {"name", "colour"})),
+        st.sampled_from([None, True, False, -1, 0, 1, 7, 0.5, float("nan"), "", "a", b"b", (), ["json"], [1], {}]),
+    ),
+)
+def test_anything_is_either_returned_as_given_or_refused_by_name(table, options):
+    try:
+        assert validate(table, options, "somewhere") == options
+    except (TypeError, ValueError) as error:
+        text = str(error)
+        assert text.startswith("somewhere: ")
+        assert any(name in text for name in options)
