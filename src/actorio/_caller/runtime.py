@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -56,17 +57,27 @@ class CallerRuntime:
     ) -> None:
         self.directory = directory
         self.session = session
-        self.contexts = Contexts()
+        self._contexts: Contexts | None = None
         self.stall_limit = stall_limit
         self._connect_node = connect_node
         self._node: NodeClient | None = None
         self._forbid_blocking = forbid_blocking
         self._numbers = itertools.count(1)
+        # Guards what is made when first needed.
+        self._lock = threading.Lock()
         self._owner: OwnerServer | None = None
         self._losses = Losses(self.node)
         self._tasks = TaskWorkers(self)
         HERE.identity = os.urandom(16)
         HERE.export = self._export
+
+    @property
+    def contexts(self) -> Contexts:
+        """The caller contexts, made when first needed: most actors call nobody."""
+        if self._contexts is None:
+            with self._lock:
+                self._contexts = self._contexts or Contexts()
+        return self._contexts
 
     def node(self) -> NodeClient:
         """Returns the connection to the node, made when first needed.
@@ -74,12 +85,13 @@ class CallerRuntime:
         Raises:
             RaySystemError: the node has gone.
         """
-        if self._node is None:
-            try:
-                self._node = self._connect_node()
-            except OSError as error:
-                raise RaySystemError(f"the node of this session has ended: {error}") from error
-        return self._node
+        with self._lock:
+            if self._node is None:
+                try:
+                    self._node = self._connect_node()
+                except OSError as error:
+                    raise RaySystemError(f"the node of this session has ended: {error}") from error
+            return self._node
 
     # --- actors -------------------------------------------------------------------------------------------------
 
@@ -113,6 +125,7 @@ class CallerRuntime:
             address=address,
             session=self.session,
             class_payload=class_payload,
+            definition=dumps(definition),
             arguments=arguments,
             is_async=definition.is_async,
             max_concurrency=limit,
@@ -281,8 +294,9 @@ class CallerRuntime:
     # --- references that travel ---------------------------------------------------------------------------------
 
     def _export(self, result: PendingResult) -> tuple[Any, ...]:
-        if self._owner is None:
-            self._owner = OwnerServer(f"{self.directory}/o{uuid.uuid4().hex[:15]}")
+        with self._lock:
+            if self._owner is None:
+                self._owner = OwnerServer(f"{self.directory}/o{uuid.uuid4().hex[:15]}")
         self._owner.export(result)
         return self._owner.path, HERE.identity, result.number, result.call
 
@@ -310,7 +324,8 @@ class CallerRuntime:
 
     def close(self) -> None:
         """Closes every connection; whatever still waits ends with an error."""
-        self.contexts.close()
+        if self._contexts is not None:
+            self._contexts.close()
         if self._owner is not None:
             self._owner.close()
         if self._node is not None:
@@ -318,7 +333,8 @@ class CallerRuntime:
 
     def abandon(self) -> None:
         """Closes this process's copies of the descriptors; in a forked child, where no thread of ours runs."""
-        self.contexts.abandon()
+        if self._contexts is not None:
+            self._contexts.abandon()
         if self._owner is not None:
             self._owner.abandon()
         if self._node is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import warnings
+from typing import Any
 
-from actorio._model.birth import Surroundings
-from actorio._wire.payload import dumps
+from actorio._model.birth import Surroundings, WarningFilter
 
 
 def capture() -> Surroundings:
@@ -22,13 +23,15 @@ def capture() -> Surroundings:
         path=[str(entry) for entry in sys.path],
         directory=directory,
         environment=dict(os.environ),
-        warning_filters=_filters(),
+        warning_filters=[_filter(entry) for entry in warnings.filters],
         log_level=logging.getLogger().level,
     )
 
 
-def _filters() -> bytes:
-    try:
-        return dumps(list(warnings.filters))
-    except Exception:  # noqa: BLE001  # a filter for a category that cannot travel must not prevent an actor
-        return dumps([entry for entry in warnings.filters if entry[2].__module__ == "builtins"])
+def _filter(entry: tuple[Any, ...]) -> WarningFilter:
+    action, message, category, module, line = entry
+    return WarningFilter(action, _text(message), category.__module__, category.__qualname__, _text(module), line)
+
+
+def _text(pattern: re.Pattern[str] | str | None) -> str | None:
+    return pattern.pattern if isinstance(pattern, re.Pattern) else pattern

@@ -5,13 +5,24 @@ from __future__ import annotations
 import msgspec
 
 
+class WarningFilter(msgspec.Struct, array_like=True):
+    """One entry of ``warnings.filters``; the category by module and name, the patterns as text."""
+
+    action: str
+    message: str | None
+    category_module: str
+    category_name: str
+    module: str | None
+    line: int
+
+
 class Surroundings(msgspec.Struct, array_like=True):
     """What an actor's process takes over from the process that made it, in the same order."""
 
     path: list[str]
     directory: str
     environment: dict[str, str]
-    warning_filters: bytes
+    warning_filters: list[WarningFilter]
     log_level: int
 
 
@@ -27,6 +38,8 @@ class Birth(msgspec.Struct, array_like=True):
     address: str
     session: str
     class_payload: bytes
+    # The pickled `ClassDefinition`: inspecting the class again would cost each actor time and memory.
+    definition: bytes
     arguments: bytes
     is_async: bool
     max_concurrency: int

@@ -1,4 +1,6 @@
-"""The node's program: ``python -m actorio._node``, started by `init`, told what to do on standard input.
+"""The node's program: ``python -m actorio._node ENTRY``, started by `init`, told the rest on standard input.
+
+ENTRY is the module whose ``run`` is an actor's life; the node does not know it otherwise.
 
 Forks the zygote before anything else exists: no loop, no thread, only modules.
 """
@@ -11,25 +13,29 @@ import os
 import signal
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 from actorio._node import boot
 from actorio._node.zygote import Zygote
 from actorio._transport.descriptors import raise_limit
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
 
 def main() -> None:
     """Runs the node until no driver is left."""
     gc.disable()
-    config = boot.decode(sys.stdin.buffer.read())
     raise_limit()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What every actor needs, imported once.
     importlib.import_module("cloudpickle")
-    importlib.import_module(config.entry)
+    entry = importlib.import_module(sys.argv[1])
+    config = boot.decode(sys.stdin.buffer.read())
     ours, zygotes = socket.socketpair()
     pid = os.fork()
     if not pid:
-        _be_zygote(config, ours, zygotes)
+        _be_zygote(config, entry, ours, zygotes)
     zygotes.close()
     gc.enable()
     from actorio._node.server import serve  # noqa: PLC0415  # not in the zygote, and so not in the actors
@@ -37,12 +43,12 @@ def main() -> None:
     serve(config, ours, pid)
 
 
-def _be_zygote(config: boot.Boot, ours: socket.socket, zygotes: socket.socket) -> None:
+def _be_zygote(config: boot.Boot, entry: ModuleType, ours: socket.socket, zygotes: socket.socket) -> None:
     try:
         ours.close()
         os.close(config.listener)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        Zygote(config, zygotes).run()
+        Zygote(config, entry, zygotes).run()
     except KeyboardInterrupt:
         os._exit(130)
     finally:

@@ -11,14 +11,12 @@ class Boot(msgspec.Struct, array_like=True):
     Attributes:
         directory: the session's directory; removed at the end.
         listener: the descriptor of the node's listening socket.
-        entry: the module whose ``run`` is an actor's life; the node does not know it otherwise.
         preload: modules that the zygote imports for all actors.
         path: the driver's module path, for ``preload``.
     """
 
     directory: str
     listener: int
-    entry: str
     preload: list[str]
     path: list[str]
 

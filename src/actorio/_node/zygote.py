@@ -23,6 +23,7 @@ from actorio._wire.messages import Exited, Fork, Forked, ForkFailed, Ready, Sign
 
 if TYPE_CHECKING:
     import socket
+    from types import ModuleType
 
     from actorio._node.boot import Boot
     from actorio._wire.messages import Message
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG = 1
 # Descriptors that come with each `Fork`: listening socket, birth, stdout, stderr.
 _DESCRIPTORS = 4
+_PLUGS = 300
 
 
 def fork_is_safe() -> bool:
@@ -41,8 +43,9 @@ def fork_is_safe() -> bool:
 class Zygote:
     """The zygote's work. In its own process, in its only thread."""
 
-    def __init__(self, boot: Boot, sock: socket.socket) -> None:
+    def __init__(self, boot: Boot, entry: ModuleType, sock: socket.socket) -> None:
         self._boot = boot
+        self._entry = entry
         self._sock = sock
         self._children: set[int] = set()
         self._reader = zygote_reader()
@@ -53,7 +56,9 @@ class Zygote:
     def run(self) -> None:
         """Serves the node until it has gone; then ends every actor and removes the session's directory."""
         self._send(Ready(self._preload()))
-        gc.collect()
+        # Code that has run once in the template is shared by all actors in its final, specialised form.
+        self._entry.warm_up()
+        self._plugs = _plug_holes()
         gc.freeze()
         self._watch_children()
         poll = select.poll()
@@ -106,7 +111,7 @@ class Zygote:
 
     def _start(self, actor_id: str, descriptors: list[int]) -> None:
         try:
-            pid = self._fork(descriptors) if fork_is_safe() else _spawn(self._boot.entry, descriptors)
+            pid = self._fork(descriptors) if fork_is_safe() else _spawn(self._entry.__name__, descriptors)
         except OSError as error:
             self._send(ForkFailed(actor_id, str(error)))
         else:
@@ -147,7 +152,7 @@ class Zygote:
             os.close(descriptor)
         self._sock.close()
         gc.enable()
-        importlib.import_module(self._boot.entry).run(listener, birth)
+        self._entry.run(listener, birth)
         raise AssertionError("an actor's life does not return")
 
     # --- ending -------------------------------------------------------------------------------------------------
@@ -172,6 +177,19 @@ class Zygote:
             with suppress(ChildProcessError):
                 os.waitpid(pid, 0)
         shutil.rmtree(self._boot.directory, ignore_errors=True)
+
+
+def _plug_holes() -> list[object]:
+    """Returns small objects that fill the holes which start-up has left in the heap.
+
+    New objects of an actor then come to lie together in fresh pages, not one by one in pages shared with the
+    template, each of which the kernel would have to copy.
+    """
+    gc.collect()
+    plugs: list[object] = [bytes(size) for size in range(480) for _ in range(20)]
+    plugs.extend(float(number) for number in range(_PLUGS))
+    plugs.extend(object() for _ in range(_PLUGS))
+    return plugs
 
 
 def _spawn(entry: str, descriptors: list[int]) -> int:

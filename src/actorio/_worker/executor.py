@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorio._model.argument import put_back
 from actorio._model.context import CURRENT_CALL
-from actorio._model.definition import ClassDefinition
 from actorio._model.errors import RaySystemError
 from actorio._model.task_error import failure_of
 from actorio._wire import payload as wire
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorio._model.birth import Birth
+    from actorio._model.definition import ClassDefinition
     from actorio._transport.serving import Connection
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Inbound
@@ -61,7 +61,7 @@ class Executor:
     def __init__(self, birth: Birth) -> None:
         self._birth = birth
         self._class: type = wire.loads(birth.class_payload)
-        self.definition = ClassDefinition.of(self._class)
+        self.definition: ClassDefinition = wire.loads(birth.definition)
         self._methods: dict[str, Method] = {
             "__ray_ready__": Method(lambda: True, takes_instance=False, is_async=False),
             "__ray_call__": Method(_call_with_instance, takes_instance=True, is_async=False),

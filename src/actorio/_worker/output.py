@@ -24,7 +24,6 @@ def use_lines() -> None:
     """Makes Python's standard streams write whole lines at once to their pipes."""
     sys.stdout = sys.__stdout__ = _line_stream(1)
     sys.stderr = sys.__stderr__ = _line_stream(2)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123  # as long as the process
 
 
 def _line_stream(fd: int) -> io.TextIOWrapper:

@@ -18,19 +18,26 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import cloudpickle
+
 from actorio._caller.node import NodeClient
 from actorio._caller.runtime import CallerRuntime
+from actorio._caller.surroundings import capture
 from actorio._model import context, runtime
 from actorio._model.birth import Birth
 from actorio._model.certificate import DeathCertificate
+from actorio._model.definition import ClassDefinition
 from actorio._model.handle import ActorHandle, ActorIdentity
 from actorio._model.reference import ObjectRef
 from actorio._transport.descriptors import read_whole
 from actorio._transport.serving import Server
+from actorio._wire.messages import Call, encode
+from actorio._wire.payload import dumps
+from actorio._wire.peer import ActorPeer
 from actorio._worker import output
 from actorio._worker.blocking import BlockingGuard
 from actorio._worker.dispatcher import LoopDispatcher
-from actorio._worker.executor import Executor, exit_code
+from actorio._worker.executor import Executor, deliver, exit_code
 from actorio._worker.stall import StallWatch
 from actorio._worker.surroundings import forget_the_template, take_over
 from actorio._worker.threads import ThreadDispatcher
@@ -45,6 +52,8 @@ except ImportError:  # no wheel for this platform: asyncio's own loop does
 
 # How long a failed constructor waits for the node to take note, in seconds.
 _REPORT_TIMEOUT = 5.0
+# CPython specialises code after a few dozen rounds.
+_WARM_UP_ROUNDS = 20
 
 
 def run(listener_fd: int, birth_fd: int) -> NoReturn:
@@ -55,6 +64,57 @@ def run(listener_fd: int, birth_fd: int) -> NoReturn:
     birth = Birth.decode(read_whole(birth_fd))
     os.close(birth_fd)
     _Life(birth, socket.socket(fileno=listener_fd)).live()
+
+
+def warm_up() -> None:
+    """Runs what every actor runs first, in the template that actors are forked from. Starts no thread or loop."""
+    for _ in range(_WARM_UP_ROUNDS):
+        birth = Birth.decode(_template_birth().encode())
+        take_over(birth.surroundings)
+        executor = Executor(birth)
+        executor.construct(*executor.arguments())
+        connection = _Nowhere()
+        for request, payload in connection.peer.receive(encode(Call(1, "method"), dumps(((1,), {})))):
+            call = deliver(connection, request, payload)  # type: ignore[arg-type]  # all that it uses is the peer
+            if call is not None:
+                method, args, kwargs = executor.prepare(call)
+                executor.reply(call, method.function(*args, **kwargs))
+
+
+def _template_birth() -> Birth:
+    class Template:
+        """The actor that the template warms up with; local, so that it is pickled by value as users' classes are."""
+
+        def __init__(self, value: object) -> None:
+            self.value = value
+
+        def method(self, value: object) -> object:
+            return value
+
+        async def coroutine(self) -> None:
+            """Makes the class one that has coroutines, too."""
+
+    return Birth(
+        actor_id="",
+        name="",
+        address="",
+        session="",
+        class_payload=cloudpickle.dumps(Template),
+        definition=dumps(ClassDefinition.of(Template)),
+        arguments=dumps(((1,), {})),
+        is_async=False,
+        max_concurrency=1,
+        allow_blocking_get=False,
+        stall_limit=1.0,
+        surroundings=capture(),
+    )
+
+
+class _Nowhere:
+    """A connection without a socket."""
+
+    def __init__(self) -> None:
+        self.peer = ActorPeer()
 
 
 class _Life:

@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
+import re
 import sys
 import types
 import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING
-
-from actorio._wire.payload import loads
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actorio._model.birth import Surroundings
+    from actorio._model.birth import Surroundings, WarningFilter
 
 
 def take_over(surroundings: Surroundings) -> None:
     """Makes module path, working directory, environment, warning filters and log level those of the maker."""
-    os.environ.clear()
-    os.environ.update(surroundings.environment)
+    _take_environment(surroundings.environment)
     with suppress(OSError):
         os.chdir(surroundings.directory)
     sys.path[:] = surroundings.path
     logging.getLogger().setLevel(surroundings.log_level)
-    with suppress(Exception):
-        # A filter's category may live in a module that cannot be imported here.
-        warnings.filters[:] = loads(surroundings.warning_filters)  # type: ignore[index]
-        warnings._filters_mutated()  # type: ignore[attr-defined]  # noqa: SLF001  # what simplefilter() does, too
+    warnings.filters[:] = filter(None, map(_filter, surroundings.warning_filters))  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]  # noqa: SLF001  # what simplefilter() does, too
+
+
+def _take_environment(wanted: dict[str, str]) -> None:
+    # Touches only what differs: what is left alone stays shared with the template.
+    for name in [name for name in os.environ if name not in wanted]:
+        del os.environ[name]
+    for name, value in wanted.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+def _filter(entry: WarningFilter) -> tuple[Any, ...] | None:
+    category: Any = sys.modules.get(entry.category_module)
+    if category is None and not entry.category_module.startswith("__"):
+        with suppress(Exception):
+            category = importlib.import_module(entry.category_module)
+    for name in entry.category_name.split("."):
+        category = getattr(category, name, None)
+    if not isinstance(category, type):
+        # A category of ``__main__``, or of a module that cannot be imported here: nothing here can raise it.
+        return None
+    message = None if entry.message is None else re.compile(entry.message, re.IGNORECASE)
+    module = None if entry.module is None else re.compile(entry.module)
+    return entry.action, message, category, module, entry.line
 
 
 def forget_the_template() -> None:

@@ -5,25 +5,19 @@ from __future__ import annotations
 import atexit
 import os
 import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from actorio._caller.node import NodeClient
-from actorio._caller.runtime import CallerRuntime
 from actorio._model import context, runtime
 from actorio._model.errors import RaySystemError
 from actorio._model.options import InitOptions
-from actorio._node import boot
 from actorio._transport.descriptors import raise_limit
-from actorio._transport.sockets import listen
 from actorio.engines.directory import SessionDirectory
-from actorio.engines.output import OutputPrinter
+from actorio.engines.launch import Launch
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-_ENTRY = "actorio._worker.process"
 # What ending may take, in seconds: the node ends its actors within 1.5 and is killed when it does not.
 _STOP_TIMEOUT = 1.8
 _EXIT_TIMEOUT = 0.2
@@ -38,12 +32,18 @@ class Session:
 
     def __init__(self, options: InitOptions) -> None:
         raise_limit()
-        self.pid = os.getpid()
         self.directory = SessionDirectory()
+        launch = Launch(self.directory.path)
+        self._process = launch.process
+        # Imported while the node's interpreter starts: together they take half of what they take in turn.
+        from actorio._caller.node import NodeClient  # noqa: PLC0415
+        from actorio._caller.runtime import CallerRuntime  # noqa: PLC0415
+        from actorio.engines.output import OutputPrinter  # noqa: PLC0415
+
         self._printer = OutputPrinter(is_shown=options.log_to_driver)
-        self._process = self._start_node(options)
         try:
-            self.node = NodeClient(self._node_path(), "driver", self._printer.take, self._on_node_lost)
+            launch.configure(options.preload)
+            self.node = NodeClient(launch.path, "driver", self._printer.take, self._on_node_lost)
         except BaseException as error:
             self._process.kill()
             self._process.wait()
@@ -54,32 +54,6 @@ class Session:
         self.runtime = CallerRuntime(
             self.directory.path, self.directory.name, lambda: self.node, options.loop_stall_limit
         )
-
-    def _node_path(self) -> str:
-        return f"{self.directory.path}/node"
-
-    def _start_node(self, options: InitOptions) -> subprocess.Popen[bytes]:
-        with listen(self._node_path()) as listener:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "actorio._node"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                pass_fds=(listener.fileno(),),
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
-            )
-            config = boot.Boot(
-                directory=self.directory.path,
-                listener=listener.fileno(),
-                entry=_ENTRY,
-                preload=list(options.preload),
-                path=[str(entry) for entry in sys.path],
-            )
-            if process.stdin is None:
-                raise AssertionError("asked for a pipe")
-            with process.stdin as stdin:
-                stdin.write(boot.encode(config))
-        return process
 
     def _on_node_lost(self) -> None:
         """The node was killed: its zygote ends the actors; what it could not remove is removed here."""
@@ -214,13 +188,6 @@ def _forget_in_child() -> None:
         runtime.install(None)
         context.install(context.RuntimeContext())
         session.abandon()
-
-
-def _import_path() -> list[str]:
-    """Returns the module path for the node, on which it finds this package wherever the driver did."""
-    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
-    given = os.environ.get("PYTHONPATH", "")
-    return [here, *filter(None, given.split(os.pathsep))]
 
 
 atexit.register(shutdown)
