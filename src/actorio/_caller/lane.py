@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     Explain = Callable[[list[PendingResult], str], None]
 
 
+# Replies nobody asks for are read this often, in calls, so that neither side piles them up.
+DRAIN_EVERY = 256
+
+
 class HeldCall:
     """A call that waits for its arguments: sent by ``send`` when ``missing`` is empty."""
 
@@ -73,6 +77,8 @@ class Lane:
             self._write(frame)
         if self.is_lost:
             self._give_up("")
+        elif not result.number % DRAIN_EVERY:
+            self._drain()
 
     def fetch(self, result: PendingResult, wanted: int) -> None:
         """Asks the process at the other end, who owns it, for a value."""
@@ -113,6 +119,9 @@ class Lane:
 
     def _write(self, frame: bytes) -> None:
         raise NotImplementedError
+
+    def _drain(self) -> None:
+        """Reads what nobody may ever ask for."""
 
     def flush(self) -> None:
         """Sends what is waiting, as much as the socket takes."""
@@ -217,9 +226,6 @@ class Lane:
 class ThreadLane(Lane):
     """The lane of the threads that have no event loop: writes at once, read by the pump."""
 
-    # Replies nobody asks for are read this often, in calls, so that neither side piles them up.
-    DRAIN_EVERY = 256
-
     def _write(self, frame: bytes) -> None:
         if self._out:
             self._out += frame
@@ -235,11 +241,8 @@ class ThreadLane(Lane):
             self._out += frame[sent:]
             self._set_watched(is_wanted=True)
 
-    def call(self, result: PendingResult, method: str, payload: Payload, parts: tuple[int, ...] = ()) -> None:
-        """Sends a call now."""
-        super().call(result, method, payload, parts)
-        if not result.number % self.DRAIN_EVERY:
-            self.pump.drain()
+    def _drain(self) -> None:
+        self.pump.drain()
 
     def _watch_writable(self, *, is_wanted: bool) -> None:
         self.pump.watch_writable(self, is_wanted=is_wanted)

@@ -112,7 +112,7 @@ class Pump:
         with InterruptGate() as gate:
             self._followers.append(waiter)
             try:
-                while not waiter.is_satisfied() and not _is_over(deadline):
+                while not waiter.is_satisfied and not _is_over(deadline):
                     if self._lead.acquire(blocking=False):
                         self._lead_for(waiter, deadline, gate)
                     else:
@@ -127,7 +127,7 @@ class Pump:
     def _lead_for(self, waiter: Waiter, deadline: float | None, gate: InterruptGate) -> None:
         waiter.leads = True
         try:
-            while not waiter.is_satisfied() and not _is_over(deadline):
+            while not waiter.is_satisfied and not _is_over(deadline):
                 self._turn(_remaining(deadline), gate)
         finally:
             waiter.leads = False

@@ -172,8 +172,15 @@ class CallerRuntime:
         name = wire_name or method.name
         if has_references(args, kwargs):
             return self._call_with_references(identity, method, args, kwargs, name)
-        lane = self._lane(identity)
-        payload = _dump_arguments(args, kwargs, method)
+        loop = running_loop()
+        contexts = self._contexts or self.contexts
+        lane = (contexts.threads if loop is None else contexts.of(loop)).lanes.get(identity.address)
+        if lane is None or lane.is_lost:
+            lane = self._open(identity)
+        try:
+            payload = dumps((args, kwargs))
+        except Exception as error:
+            raise UnpicklableError(_explain_arguments(args, kwargs, method)) from error
         result = PendingResult(next(self._numbers), lane, method)
         if lane is None:
             self._losses.never_connected(identity, result)
@@ -183,19 +190,18 @@ class CallerRuntime:
             lane.call(result, name, payload)
         return ObjectRef(result)
 
-    def _lane(self, identity: ActorIdentity) -> Lane | None:
-        """Returns the running context's lane to an actor; None when nobody listens there any more."""
+    def _open(self, identity: ActorIdentity) -> Lane | None:
+        """Connects the running context to an actor; returns None when nobody listens there any more."""
+        self._check_session(identity)
         context = self.contexts.of(running_loop())
-        lane = context.lanes.get(identity.address)
-        if lane is None or lane.is_lost:
-            self._check_session(identity)
-            try:
-                lane = context.open(
-                    identity.address, self._losses.explainer(identity), is_ordered=identity.is_ordered
-                )
-            except (FileNotFoundError, ConnectionRefusedError):
-                return None
-        return lane
+        try:
+            return context.open(identity.address, self._losses.explainer(identity), is_ordered=identity.is_ordered)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+
+    def _lane(self, identity: ActorIdentity) -> Lane | None:
+        lane = self.contexts.of(running_loop()).lanes.get(identity.address)
+        return self._open(identity) if lane is None or lane.is_lost else lane
 
     def _check_session(self, identity: ActorIdentity) -> None:
         if identity.session != self.session:
@@ -249,12 +255,12 @@ class CallerRuntime:
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """Blocks for all values; the first error that is known is raised at once."""
         results = [result_of(ref) for ref in refs]
-        if not all(result.is_done() for result in results):
+        if not all([result.state or result.is_done() for result in results]):
             self._block("get")
-            if not any(result.has_failed() for result in results):
+            if not any([result.state > VALUE for result in results]):
                 wait_until_done(self.contexts.pump, results, len(results), timeout, fails_fast=True)
         for result in results:
-            if result.has_failed():
+            if result.state > VALUE:
                 result.value()
         late = [result for result in results if result.state == PENDING]
         if late:

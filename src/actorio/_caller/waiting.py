@@ -6,7 +6,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
-from actorio._caller.pending import PENDING, running_loop
+from actorio._caller.pending import PENDING, VALUE, running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,14 +24,14 @@ class Waiter:
         fails_fast: satisfied by the first that ends with an error.
     """
 
-    __slots__ = ("_arrived", "_fails_fast", "_has_failed", "_needed", "_nudges", "_pump", "_thread", "leads")
+    __slots__ = ("_arrived", "_fails_fast", "_needed", "_nudges", "_pump", "_thread", "is_satisfied", "leads")
 
     def __init__(self, pump: Pump, needed: int, *, fails_fast: bool) -> None:
         self.leads = False
+        self.is_satisfied = False
         self._pump = pump
         self._needed = needed
         self._fails_fast = fails_fast
-        self._has_failed = False
         self._thread = threading.get_ident()
         # Both are appended to by any thread: appending is atomic, counting would not be.
         self._arrived: list[PendingResult] = []
@@ -39,15 +39,12 @@ class Waiter:
 
     def __call__(self, result: PendingResult) -> None:
         """Notes that a result is done; called in the thread that completed it."""
-        self._arrived.append(result)
-        if self._fails_fast and result.has_failed():
-            self._has_failed = True
-        if self.is_satisfied() and threading.get_ident() != self._thread:
-            self.nudge()
-
-    def is_satisfied(self) -> bool:
-        """Is there no need to wait any longer?"""
-        return len(self._arrived) >= self._needed or self._has_failed
+        arrived = self._arrived
+        arrived.append(result)
+        if len(arrived) >= self._needed or (self._fails_fast and result.state > VALUE):
+            self.is_satisfied = True
+            if threading.get_ident() != self._thread:
+                self.nudge()
 
     def nudge(self) -> None:
         """Wakes the thread, wherever it sleeps, so that it looks again."""

@@ -27,7 +27,9 @@ def has_references(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     for value in args:
         if value.__class__ is ObjectRef:
             return True
-    return bool(kwargs) and any(value.__class__ is ObjectRef for value in kwargs.values())
+    if kwargs:
+        return any(value.__class__ is ObjectRef for value in kwargs.values())
+    return False
 
 
 def take_references(

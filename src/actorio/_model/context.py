@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from actorio._model.handle import ActorHandle
 
-# The identity of the call that runs in this task or thread, 28 bytes in hex.
-CURRENT_CALL: contextvars.ContextVar[str | None] = contextvars.ContextVar("actorio_current_call", default=None)
+# The call that runs in this task or thread, whatever the dispatcher makes of it.
+CURRENT_CALL: contextvars.ContextVar[tuple[object, ...] | None] = contextvars.ContextVar("actorio_call", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class RuntimeContext:
 
     def get_task_id(self) -> str | None:
         """Returns the id of the call that runs this code, None outside a call. It differs from call to call."""
-        return CURRENT_CALL.get()
+        call = CURRENT_CALL.get()
+        return None if call is None else f"{os.getpid():016x}{id(call):016x}"
 
     def get_job_id(self) -> str:
         """Returns the session's name: a session is what Ray calls a job."""

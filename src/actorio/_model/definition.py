@@ -21,6 +21,8 @@ _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSIT
 _NOT_METHODS: Final = frozenset({"__init__", "__new__", "__init_subclass__", "__class_getitem__", "__subclasshook__"})
 # An object that answers every attribute (a mock) would have layers without end.
 _MOST_LAYERS: Final = 50
+# More arguments than any call has.
+_NO_LIMIT: Final = 1 << 62
 _MACHINERY: Final = (object, Generic, Protocol)
 
 
@@ -94,6 +96,13 @@ class MethodDefinition:
             ),
             options=_marks(layers),
         )
+
+    def arities(self) -> range:
+        """Return how many positional arguments fit when no keyword arguments are given."""
+        if self.needs_keywords:
+            return range(0)
+        limit = _NO_LIMIT if self.max_positional is None else self.max_positional
+        return range(self.min_positional, limit + 1)
 
     def check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Check that a call fits the signature. `self` and `cls` are neither passed nor counted.

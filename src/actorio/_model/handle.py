@@ -85,9 +85,11 @@ class ActorHandle:
 class ActorMethod:
     """A method of an actor: ``.remote(...)`` calls it, ``.options(...)`` changes how."""
 
-    __slots__ = ("_definition", "_identity", "_name")
+    __slots__ = ("_arities", "_definition", "_identity", "_name")
 
     def __init__(self, identity: ActorIdentity, definition: MethodDefinition, name: str) -> None:
+        # How many positional arguments alone surely fit; anything else is checked in full.
+        self._arities = definition.arities()
         self._identity = identity
         self._definition = definition
         self._name = name
@@ -102,9 +104,9 @@ class ActorMethod:
             TypeError: the arguments do not fit the method's signature, or cannot be pickled (the text names the
                 path to what cannot).
         """
-        definition = self._definition
-        definition.check(args, kwargs)
-        return runtime.current().call(self._identity, definition, args, kwargs)
+        if kwargs or len(args) not in self._arities:
+            self._definition.check(args, kwargs)
+        return (runtime.SLOT.runtime or runtime.current()).call(self._identity, self._definition, args, kwargs)
 
     def options(self, **options: Any) -> ActorMethod:
         """Returns this method with other options; see the reference of options.

@@ -98,27 +98,30 @@ class _Slot:
     starter: Callable[[], object] | None = None
 
 
+SLOT = _Slot()
+
+
 def install(runtime: Runtime | None) -> None:
     """Makes ``runtime`` the one of this process; None removes it."""
-    _Slot.runtime = runtime
+    SLOT.runtime = runtime
 
 
 def on_first_use(starter: Callable[[], object]) -> None:
     """Registers what `current` calls when there is no runtime; it must install one."""
-    _Slot.starter = starter
+    SLOT.starter = starter
 
 
 def installed() -> Runtime | None:
     """Returns the runtime of this process, None when there is none; starts nothing."""
-    return _Slot.runtime
+    return SLOT.runtime
 
 
 def current() -> Runtime:
     """Returns the runtime of this process; starts one on first use, as Ray does."""
-    runtime = _Slot.runtime
+    runtime = SLOT.runtime
     if runtime is not None:
         return runtime
-    if _Slot.starter is None:
+    if SLOT.starter is None:
         raise AssertionError("the package registers a starter when it is imported")
-    _Slot.starter()
+    SLOT.starter()
     return current()

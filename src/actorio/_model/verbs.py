@@ -38,7 +38,7 @@ def get(refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], *, timeout: float | Non
     _check_timeout(timeout)
     if isinstance(refs, ObjectRef):
         return runtime.current().get([refs], timeout)[0]
-    if not isinstance(refs, list) or not all(isinstance(ref, ObjectRef) for ref in refs):
+    if not isinstance(refs, list) or not all([isinstance(ref, ObjectRef) for ref in refs]):
         raise ValueError(f"get() takes an ObjectRef or a list of them, not {_kind_of(refs)}")
     return runtime.current().get(refs, timeout) if refs else []
 

@@ -23,7 +23,7 @@ MAX_PAYLOAD = 1 << 38
 # From this size on, a payload is received straight into a buffer of its own, so that it is copied once.
 LARGE = 1 << 16
 
-_pack = PREFIX.pack
+pack_prefix = PREFIX.pack
 _unpack_from = PREFIX.unpack_from
 _PREFIX_SIZE = PREFIX.size
 
@@ -34,7 +34,7 @@ class ProtocolError(Exception):
 
 def frame(header: bytes, payload: Payload = b"") -> bytes:
     """Returns the bytes of one frame."""
-    return b"".join((_pack(len(header), len(payload)), header, payload))
+    return pack_prefix(len(header), len(payload)) + header + payload
 
 
 class _Large:

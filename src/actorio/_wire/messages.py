@@ -202,7 +202,7 @@ Reply = Result | Failure
 Control = Hello | Welcome | Create | Kill | AskDeath | Death | Failed | Noted | Output | Record | Stop | Stopped
 Zygote = Fork | Forked | ForkFailed | Exited | Signal | Ready
 
-_encode = msgspec.msgpack.Encoder().encode
+encode_header = msgspec.msgpack.Encoder().encode
 _decode_inbound = msgspec.msgpack.Decoder(Inbound).decode
 _decode_reply = msgspec.msgpack.Decoder(Reply).decode
 _decode_control = msgspec.msgpack.Decoder(Control).decode
@@ -211,7 +211,7 @@ _decode_zygote = msgspec.msgpack.Decoder(Zygote).decode
 
 def encode(message: Message, payload: Payload = b"") -> bytes:
     """Returns the frame of a message."""
-    return frame(_encode(message), payload)
+    return frame(encode_header(message), payload)
 
 
 def inbound_reader() -> FrameReader[Inbound]:

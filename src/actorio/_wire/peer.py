@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from actorio._wire.frames import ProtocolError
-from actorio._wire.messages import Call, Failure, Fetch, Result, encode, inbound_reader, reply_reader
+from actorio._wire.frames import ProtocolError, pack_prefix
+from actorio._wire.messages import Call, Failure, Fetch, Result, encode, encode_header, inbound_reader, reply_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,9 +34,9 @@ class CallerPeer(Generic[T]):
 
     def call(self, number: int, token: T, method: str, payload: Payload, parts: tuple[int, ...] = ()) -> bytes:
         """Opens request ``number``; returns the frame to send."""
-        data = encode(Call(number, method, parts), payload)
+        header = encode_header(Call(number, method, parts))
         self.open[number] = token
-        return data
+        return pack_prefix(len(header), len(payload)) + header + payload
 
     def fetch(self, number: int, token: T, wanted: int) -> bytes:
         """Opens request ``number`` for the value that the other end knows as ``wanted``."""
@@ -96,7 +96,8 @@ class ActorPeer:
     def result(self, number: int, payload: Payload) -> bytes:
         """Answers a request with a value; returns the frame to send."""
         self.owed.remove(number)
-        return encode(Result(number), payload)
+        header = encode_header(Result(number))
+        return pack_prefix(len(header), len(payload)) + header + payload
 
     def failure(self, number: int, payload: Payload, *, is_pickled_error: bool = False) -> bytes:
         """Answers a request with an error; returns the frame to send."""

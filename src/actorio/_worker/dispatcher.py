@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from actorio._worker.executor import ActorEndsError, Delivered, deliver
+from actorio._wire.messages import Call
+from actorio._worker.executor import ActorEndsError, Delivered, decline
 from actorio._worker.mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -48,8 +49,11 @@ class LoopDispatcher:
         """Takes a batch of requests, in order."""
         self._watch.notice()
         for request, payload in requests:
-            call = deliver(connection, request, payload)
-            if call is not None and self._mailbox.offer(call):
+            if type(request) is not Call:
+                decline(connection, request)
+                continue
+            call = (connection, request, payload)
+            if self._mailbox.offer(call):
                 self._start(call)
 
     def is_running(self) -> bool:
@@ -76,7 +80,7 @@ class LoopDispatcher:
             except ActorEndsError as end:
                 self._end(end.code)
                 return
-        call.connection.reply_soon(frame)
+        call[0].reply_soon(frame)
         following = self._mailbox.finish()
         if following is not None:
             self._start(following)

@@ -27,12 +27,8 @@ if TYPE_CHECKING:
     from actorio._wire.messages import Inbound
 
 
-class Delivered(NamedTuple):
-    """A call as it arrived, and the connection that its reply goes to."""
-
-    connection: Connection
-    request: Call
-    payload: Payload
+# A call as it arrived: the connection that its reply goes to, its header and its payload.
+Delivered = tuple["Connection", Call, "Payload"]
 
 
 class Method(NamedTuple):
@@ -81,26 +77,24 @@ class Executor:
 
     # --- calls --------------------------------------------------------------------------------------------------
 
-    def method(self, name: str) -> Method:
-        """Returns how to call a method of the class.
-
-        Raises:
-            AttributeError: there is none of that name.
-        """
-        found = self._methods.get(name)
-        if found is None:
-            definition = self.definition.methods.get(name)
-            if definition is None:
-                raise AttributeError(f"{self.definition.name!r} has no method {name!r}")
-            found = Method(getattr(self._class, name), definition.binding == "instance", definition.is_async)
-            self._methods[name] = found
+    def _find(self, name: str) -> Method:
+        definition = self.definition.methods.get(name)
+        if definition is None:
+            raise AttributeError(f"{self.definition.name!r} has no method {name!r}")
+        found = Method(getattr(self._class, name), definition.binding == "instance", definition.is_async)
+        self._methods[name] = found
         return found
 
     def prepare(self, call: Delivered) -> tuple[Method, tuple[Any, ...], dict[str, Any]]:
-        """Returns the method and its arguments, the instance among them."""
-        request, payload = call.request, call.payload
-        CURRENT_CALL.set(f"{id(call.connection):016x}{request.id:016x}")
-        method = self.method(request.method)
+        """Returns the method and its arguments, the instance among them.
+
+        Raises:
+            AttributeError: the class has no such method.
+            Exception: whatever unpickling the arguments raises.
+        """
+        _, request, payload = call
+        CURRENT_CALL.set(call)
+        method = self._methods.get(request.method) or self._find(request.method)
         if request.parts:
             payload, parts = _split(payload, request.parts)
             args, kwargs = put_back(*wire.loads(payload), parts, wire.loads)
@@ -110,16 +104,15 @@ class Executor:
 
     def reply(self, call: Delivered, value: Any) -> bytes:
         """Returns the frame that answers a call with a value, or says why the value cannot be sent."""
-        if value is None:
-            return call.connection.peer.result(call.request.id, wire.NONE)
+        connection, request, _ = call
         try:
-            payload = wire.dumps(value)
+            payload = wire.NONE if value is None else wire.dumps(value)
         except Exception as error:  # noqa: BLE001  # user code pickles; whatever it raises, the caller must know
             name = self._name_of(call)
             refusal = wire.UnpicklableError(wire.explain(value, "result", name))
             refusal.__cause__ = error
             return self.refuse(call, refusal)
-        return call.connection.peer.result(call.request.id, payload)
+        return connection.peer.result(request.id, payload)
 
     def refuse(self, call: Delivered, error: BaseException) -> bytes:
         """Returns the frame that answers a call with an error.
@@ -140,23 +133,22 @@ class Executor:
             explain=wire.explain,
             kind="cancelled" if is_cancelled else "error",
         )
-        return call.connection.peer.failure(call.request.id, failure.encode())
+        connection, request, _ = call
+        return connection.peer.failure(request.id, failure.encode())
 
     def _name_of(self, call: Delivered) -> str:
+        _, request, payload = call
         name_call = getattr(self.instance, "__actorio_name_call__", None)
         if name_call is None:
-            return f"{self.definition.name}.{call.request.method}"
-        args, kwargs = wire.loads(call.payload)
+            return f"{self.definition.name}.{request.method}"
+        args, kwargs = wire.loads(payload)
         return str(name_call(*args, **kwargs))
 
 
-def deliver(connection: Connection, request: Inbound, payload: Payload) -> Delivered | None:
-    """Returns a request as a call; None, after an answer, when it is something that an actor does not do."""
-    if isinstance(request, Call):
-        return Delivered(connection, request, payload)
+def decline(connection: Connection, request: Inbound) -> None:
+    """Answers a request that is no call: an actor does nothing else."""
     error = wire.dumps(RaySystemError(f"an actor does not answer {type(request).__name__}"))
     connection.reply_now(connection.peer.failure(request.id, error, is_pickled_error=True))
-    return None
 
 
 def exit_code(error: SystemExit) -> int:

@@ -37,7 +37,7 @@ from actorio._wire.peer import ActorPeer
 from actorio._worker import output
 from actorio._worker.blocking import BlockingGuard
 from actorio._worker.dispatcher import LoopDispatcher
-from actorio._worker.executor import Executor, deliver, exit_code
+from actorio._worker.executor import Executor, exit_code
 from actorio._worker.stall import StallWatch
 from actorio._worker.surroundings import forget_the_template, take_over
 from actorio._worker.threads import ThreadDispatcher
@@ -75,10 +75,9 @@ def warm_up() -> None:
         executor.construct(*executor.arguments())
         connection = _Nowhere()
         for request, payload in connection.peer.receive(encode(Call(1, "method"), dumps(((1,), {})))):
-            call = deliver(connection, request, payload)  # type: ignore[arg-type]  # all that it uses is the peer
-            if call is not None:
-                method, args, kwargs = executor.prepare(call)
-                executor.reply(call, method.function(*args, **kwargs))
+            call: Any = (connection, request, payload)
+            method, args, kwargs = executor.prepare(call)
+            executor.reply(call, method.function(*args, **kwargs))
 
 
 def _template_birth() -> Birth:

@@ -10,7 +10,8 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
-from actorio._worker.executor import ActorEndsError, Delivered, deliver
+from actorio._wire.messages import Call
+from actorio._worker.executor import ActorEndsError, Delivered, decline
 from actorio._worker.mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -40,18 +41,20 @@ class ThreadDispatcher:
 
     def on_requests(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
         """Takes a batch of requests, in order. In the loop's thread."""
-        for request, payload in requests:
-            call = deliver(connection, request, payload)
-            if call is None:
-                continue
-            with self._lock:
-                starts = self._mailbox.offer(call)
-                needs_thread = self._mailbox.running > self._threads
-            if starts:
-                if needs_thread:
-                    self._threads += 1
-                    threading.Thread(target=self.work, name=f"actor-{self._threads}", daemon=True).start()
-                self._admitted.put(call)
+        started = []
+        with self._lock:
+            for request, payload in requests:
+                if type(request) is not Call:
+                    decline(connection, request)
+                    continue
+                call = (connection, request, payload)
+                if self._mailbox.offer(call):
+                    started.append(call)
+        for call in started:
+            self._admitted.put(call)
+        while self._threads < self._mailbox.running:
+            self._threads += 1
+            threading.Thread(target=self.work, name=f"actor-{self._threads}", daemon=True).start()
 
     def work(self) -> None:
         """Runs calls for ever, or until one ends the actor. The first worker is the main thread."""
@@ -66,7 +69,7 @@ class ThreadDispatcher:
             except ActorEndsError as end:
                 self._end(end.code)
                 return
-            following.connection.reply_now(frame)
+            following[0].reply_now(frame)
             with self._lock:
                 following = self._mailbox.finish()
 
