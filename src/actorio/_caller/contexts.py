@@ -76,6 +76,13 @@ class Contexts:
                 else:
                     lane.adopt()
 
+    def sever(self, address: str) -> None:
+        """Closes the lanes to an address, in every context."""
+        for context in [self.threads, *self._loops.values()]:
+            lane = context.lanes.pop(address, None)
+            if lane is not None:
+                lane.close()
+
     def close(self) -> None:
         """Closes every lane of every context, and the pump."""
         for context in [self.threads, *self._loops.values()]:

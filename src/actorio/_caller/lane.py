@@ -197,6 +197,9 @@ class Lane:
     def adopt(self) -> None:
         """Hands the lane of a closed loop to the pump, for good."""
 
+    def take_back(self) -> None:
+        """The pump has given the lane back to its loop."""
+
     # --- the end ------------------------------------------------------------------------------------------------
 
     def is_idle(self) -> bool:
@@ -292,22 +295,27 @@ class LoopLane(Lane):
             super().send_held()
 
     def _watch_writable(self, *, is_wanted: bool) -> None:
-        if self.loop is None:
+        if running_loop() is not self._home:
+            # Flushed by a thread that has borrowed the lane from its loop, or adopted it.
             self.pump.watch_writable(self, is_wanted=is_wanted)
         elif is_wanted:
             self._home.add_writer(self.sock.fileno(), self.flush)
         else:
             self._home.remove_writer(self.sock.fileno())
 
+    def take_back(self) -> None:
+        """Sends in the loop what a thread that had borrowed the lane has left over."""
+        if self._is_watched and self.loop is not None:
+            self._is_watched = False
+            with suppress(RuntimeError):
+                self._home.call_soon_threadsafe(self.flush)
+
     def keep_pumped(self, result: PendingResult) -> None:
         """See `Lane.keep_pumped`."""
-        if self.loop is None:
-            self.pump.pump_until_done(result)
-        elif self._home.is_closed():
+        if self._home.is_closed():
             self.adopt()
-            self.pump.pump_until_done(result)
-        elif not self._home.is_running():
-            self.pump.pump_until_done(result, borrowed=self)
+        # Borrowed also while its loop runs: whoever waits may block the loop's own thread, as a notebook does.
+        self.pump.pump_until_done(result, borrowed=self)
 
     def adopt(self) -> None:
         """Hands the lane of a closed loop to the pump, for good."""

@@ -63,16 +63,20 @@ class Pump:
             if self._selector.unregister(lane.sock).events & _WRITE:
                 self._add_demand(-1)
 
-    def watch_writable(self, lane: Lane, *, is_wanted: bool) -> None:
-        """Flushes the lane when its socket takes more; the background pump sees to it if nobody blocks."""
+    def watch_writable(self, lane: Lane, *, is_wanted: bool) -> bool:
+        """Flushes the lane when its socket takes more; the background pump sees to it if nobody blocks.
+
+        Returns False when the pump does not have the lane.
+        """
         with self._lock:
             try:
                 was_wanted = bool(self._selector.get_key(lane.sock).events & _WRITE)
             except (KeyError, ValueError):
-                return
+                return False
             if was_wanted is not is_wanted:
                 self._selector.modify(lane.sock, _READ | _WRITE if is_wanted else _READ, lane)
                 self._add_demand(1 if is_wanted else -1)
+            return True
 
     @contextmanager
     def borrowing(self, lanes: Iterable[Lane]) -> Iterator[None]:
@@ -85,7 +89,6 @@ class Pump:
                 self._give_back(lane)
 
     def _borrow(self, lane: Lane) -> bool:
-        lane.flush()
         with self._lock:
             if lane.loop is None or lane.sock.fileno() < 0:
                 return False
@@ -93,7 +96,8 @@ class Pump:
             self._borrowed[lane] = count + 1
             if not count:
                 self._selector.register(lane.sock, _READ, lane)
-            return True
+        lane.flush()
+        return True
 
     def _give_back(self, lane: Lane) -> None:
         with self._lock:
@@ -102,7 +106,9 @@ class Pump:
                 self._borrowed[lane] = count - 1
             elif count == 1:
                 with suppress(KeyError, ValueError):
-                    self._selector.unregister(lane.sock)
+                    if self._selector.unregister(lane.sock).events & _WRITE:
+                        self._add_demand(-1)
+        lane.take_back()
 
     # --- pumping ------------------------------------------------------------------------------------------------
 

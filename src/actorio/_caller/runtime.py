@@ -66,6 +66,7 @@ class CallerRuntime:
         # Guards what is made when first needed.
         self._lock = threading.Lock()
         self._owner: OwnerServer | None = None
+        self._killed: set[str] = set()
         self._losses = Losses(self.node)
         self._tasks = TaskWorkers(self)
         HERE.identity = os.urandom(16)
@@ -154,9 +155,11 @@ class CallerRuntime:
             raise RaySystemError("this session has ended: its directory is gone") from error
 
     def kill(self, identity: ActorIdentity) -> None:
-        """Ends an actor at once."""
+        """Ends an actor at once; calls that this process makes later fail, though the signal is still on its way."""
         self._check_session(identity)
         self.node().kill(identity.actor_id)
+        self._killed.add(identity.address)
+        self.contexts.sever(identity.address)
 
     # --- calls --------------------------------------------------------------------------------------------------
 
@@ -193,6 +196,8 @@ class CallerRuntime:
     def _open(self, identity: ActorIdentity) -> Lane | None:
         """Connects the running context to an actor; returns None when nobody listens there any more."""
         self._check_session(identity)
+        if identity.address in self._killed:
+            return None
         context = self.contexts.of(running_loop())
         try:
             return context.open(identity.address, self._losses.explainer(identity), is_ordered=identity.is_ordered)
