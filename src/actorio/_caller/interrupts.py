@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
+    from typing import Self
 
 # The public functions spend microseconds on turning numbers into enumerations.
 try:
-    from _signal import getsignal as _get_handler
+    from _signal import getsignal as _get_handler  # type: ignore[import-not-found]
     from _signal import signal as _set_handler
 except ImportError:  # an interpreter without the private module
     _get_handler, _set_handler = signal.getsignal, signal.signal
@@ -34,7 +35,7 @@ class InterruptGate:
         self._is_open = False
         self._pending: FrameType | None = None
 
-    def __enter__(self) -> InterruptGate:
+    def __enter__(self) -> Self:
         if threading.get_ident() == threading.main_thread().ident:
             previous = _get_handler(signal.SIGINT)
             if callable(previous):

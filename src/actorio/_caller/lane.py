@@ -170,7 +170,7 @@ class Lane:
             self._give_up(complaint)
             return
         for result, reply, payload in replies:
-            if type(reply) is Result:
+            if isinstance(reply, Result):
                 result.complete(VALUE, payload)
             elif reply.is_pickled_error:
                 result.fail(lambda payload=payload: loads(payload))  # type: ignore[misc]

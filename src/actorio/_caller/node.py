@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from actorio._model.certificate import DeathCertificate
 from actorio._model.errors import RaySystemError
-from actorio._transport.sockets import connect, peer_pid, receive, send_all
+from actorio._transport.sockets import connect, peer_pid, send_all
 from actorio._wire.frames import ProtocolError
 from actorio._wire.messages import (
     VERSION,
@@ -216,6 +216,7 @@ class NodeClient:
                 _, (actor_id, tell) = self._asked.popitem()
             except KeyError:
                 return
-            detail = "the session was shut down" if self._is_closing else f"the node (pid {self.node_pid}) died with it"
-            cause = "shutdown" if self._is_closing else "node_lost"
-            tell(DeathCertificate(actor_id=actor_id, class_name="", pid=0, cause=cause, code=0, detail=detail))
+            if self._is_closing:
+                tell(DeathCertificate(actor_id, "", cause="shutdown"))
+            else:
+                tell(DeathCertificate(actor_id, "", cause="node_lost", detail=f"pid {self.node_pid}"))

@@ -180,7 +180,7 @@ class PendingResult:
             return
         try:
             value = self.value()
-        except BaseException as error:  # noqa: BLE001  # whatever the call ended with belongs to the future
+        except BaseException as error:  # whatever the call ended with belongs to the future
             future.set_exception(error)
         else:
             future.set_result(value)
@@ -276,7 +276,7 @@ class _Key:
     def __hash__(self) -> int:
         return hash(self.key)
 
-    def __call__(self, pending: PendingResult) -> None:
+    def __call__(self, _pending: PendingResult) -> None:
         raise AssertionError("a key is only looked for, never added")
 
 

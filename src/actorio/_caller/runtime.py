@@ -75,10 +75,10 @@ class CallerRuntime:
     @property
     def contexts(self) -> Contexts:
         """The caller contexts, made when first needed: most actors call nobody."""
-        if self._contexts is None:
-            with self._lock:
-                self._contexts = self._contexts or Contexts()
-        return self._contexts
+        with self._lock:
+            if self._contexts is None:
+                self._contexts = Contexts()
+            return self._contexts
 
     def node(self) -> NodeClient:
         """Returns the connection to the node, made when first needed.
@@ -98,13 +98,15 @@ class CallerRuntime:
 
     def pickle_definition(self, definition: object) -> bytes:
         """Returns a class or function as bytes; by value where other processes could not import it."""
-        import cloudpickle  # noqa: PLC0415  # a process that only calls never needs it
+        import cloudpickle  # a process that only calls never needs it
 
         name = getattr(definition, "__qualname__", repr(definition))
         try:
             data: bytes = cloudpickle.dumps(definition)
         except Exception as error:
-            raise UnpicklableError(f"{name} cannot be sent to an actor. {wire.explain(definition, name, name)}") from error
+            raise UnpicklableError(
+                f"{name} cannot be sent to an actor. {wire.explain(definition, name, name)}"
+            ) from error
         return data
 
     def create(
@@ -146,7 +148,7 @@ class CallerRuntime:
             finally:
                 os.close(memory)
         is_ordered = limit == 1 and not definition.is_async
-        return ActorHandle(ActorIdentity(actor_id, address, self.session, definition, is_ordered))
+        return ActorHandle(ActorIdentity(actor_id, address, self.session, definition, is_ordered=is_ordered))
 
     def _listen(self, address: str) -> Any:
         try:
@@ -260,9 +262,10 @@ class CallerRuntime:
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """Blocks for all values; the first error that is known is raised at once."""
         results = [result_of(ref) for ref in refs]
-        if not all([result.state or result.is_done() for result in results]):
+        # Lists, not generators: this runs for each of thousands.
+        if False in [result.state != PENDING or result.is_done() for result in results]:
             self._block("get")
-            if not any([result.state > VALUE for result in results]):
+            if True not in [result.state > VALUE for result in results]:
                 wait_until_done(self.contexts.pump, results, len(results), timeout, fails_fast=True)
         for result in results:
             if result.state > VALUE:

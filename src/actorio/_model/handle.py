@@ -9,6 +9,8 @@ from actorio._model.definition import ClassDefinition, MethodDefinition
 from actorio._model.options import METHOD_OPTIONS, validate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorio._model.reference import ObjectRef
 
 _READY = MethodDefinition.of_function(lambda: None, name="__ray_ready__")
@@ -25,7 +27,7 @@ class ActorIdentity:
     __slots__ = ("__weakref__", "actor_id", "address", "definition", "is_ordered", "session")
 
     def __init__(
-        self, actor_id: str, address: str, session: str, definition: ClassDefinition, is_ordered: bool
+        self, actor_id: str, address: str, session: str, definition: ClassDefinition, *, is_ordered: bool
     ) -> None:
         self.actor_id = actor_id
         self.address = address
@@ -34,8 +36,8 @@ class ActorIdentity:
         # One thread runs all its calls: one that waits for an argument holds back the same caller's later ones.
         self.is_ordered = is_ordered
 
-    def __reduce__(self) -> tuple[type[ActorIdentity], tuple[Any, ...]]:
-        return ActorIdentity, (self.actor_id, self.address, self.session, self.definition, self.is_ordered)
+    def __reduce__(self) -> tuple[Callable[..., ActorIdentity], tuple[Any, ...]]:
+        return _identity, (self.actor_id, self.address, self.session, self.definition, self.is_ordered)
 
 
 class ActorHandle:
@@ -126,8 +128,7 @@ class ActorMethod:
         """
         owner = self._identity.definition.name
         raise TypeError(
-            f"{owner}.{self._name}() runs in the actor and cannot be called here: "
-            f"write handle.{self._name}.remote(...)"
+            f"{owner}.{self._name}() runs in the actor and cannot be called here: write handle.{self._name}.remote(...)"
         )
 
     def __repr__(self) -> str:
@@ -137,6 +138,10 @@ class ActorMethod:
         return ActorMethod, (self._identity, self._definition, self._name)
 
 
+def _identity(actor_id: str, address: str, session: str, definition: ClassDefinition, ordered: object) -> ActorIdentity:
+    return ActorIdentity(actor_id, address, session, definition, is_ordered=bool(ordered))
+
+
 def identity_of(handle: ActorHandle) -> ActorIdentity:
     """Returns what a handle knows of its actor."""
     identity: ActorIdentity = handle.__dict__["_actorio_identity"]
@@ -144,7 +149,7 @@ def identity_of(handle: ActorHandle) -> ActorIdentity:
 
 
 def _no_such_method(definition: ClassDefinition, name: str) -> str:
-    import difflib  # noqa: PLC0415  # only needed to word an error
+    import difflib  # only needed to word an error
 
     near = difflib.get_close_matches(name, definition.methods, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -83,7 +83,7 @@ class ObjectRef(Generic[T]):
         self._check_done()
         try:
             self._pending.value()
-        except BaseException as error:  # noqa: BLE001  # an error of any class is what is asked for
+        except BaseException as error:  # an error of any class is what is asked for
             return error
         return None
 

@@ -38,7 +38,7 @@ def get(refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], *, timeout: float | Non
     _check_timeout(timeout)
     if isinstance(refs, ObjectRef):
         return runtime.current().get([refs], timeout)[0]
-    if not isinstance(refs, list) or not all([isinstance(ref, ObjectRef) for ref in refs]):
+    if not _is_list_of_references(refs):
         raise ValueError(f"get() takes an ObjectRef or a list of them, not {_kind_of(refs)}")
     return runtime.current().get(refs, timeout) if refs else []
 
@@ -66,7 +66,7 @@ def wait(
         ValueError: the same reference twice, or a number out of range.
         RuntimeError: called on the event loop of an async actor.
     """
-    if not isinstance(refs, list) or not all(isinstance(ref, ObjectRef) for ref in refs):
+    if not _is_list_of_references(refs):
         raise TypeError(f"wait() takes a list of ObjectRefs, not {_kind_of(refs)}")
     _check_timeout(timeout)
     if not refs:
@@ -74,7 +74,9 @@ def wait(
     if len(set(refs)) != len(refs):
         raise ValueError("wait() takes each reference once")
     if not 1 <= num_returns <= len(refs):
-        raise ValueError(f"wait(): num_returns is between 1 and the number of references ({len(refs)}), not {num_returns}")
+        raise ValueError(
+            f"wait(): num_returns is between 1 and the number of references ({len(refs)}), not {num_returns}"
+        )
     return runtime.current().wait(refs, num_returns, timeout)
 
 
@@ -106,6 +108,11 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
     if not no_restart:
         raise ValueError("kill(no_restart=False): restarts are not supported yet")
     runtime.current().kill(identity_of(actor))
+
+
+def _is_list_of_references(refs: object) -> bool:
+    # Not a generator: this runs for each of thousands.
+    return isinstance(refs, list) and False not in [isinstance(ref, ObjectRef) for ref in refs]
 
 
 def _check_timeout(timeout: float | None) -> None:

@@ -38,7 +38,7 @@ def main() -> None:
         _be_zygote(config, entry, ours, zygotes)
     zygotes.close()
     gc.enable()
-    from actorio._node.server import serve  # noqa: PLC0415  # not in the zygote, and so not in the actors
+    from actorio._node.server import serve  # not in the zygote, and so not in the actors
 
     serve(config, ours, pid)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from actorio._model.certificate import DeathCertificate, DeathCause
+from actorio._model.certificate import DeathCause, DeathCertificate
 
 A = TypeVar("A")
 

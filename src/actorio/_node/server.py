@@ -18,6 +18,7 @@ from actorio._node.nursery import Nursery
 from actorio._node.outputs import Outputs
 from actorio._node.registry import Registry
 from actorio._transport.descriptors import explain_exhaustion
+from actorio._transport.loops import new_loop
 from actorio._transport.sockets import accept, unlink
 from actorio._wire.messages import (
     AskDeath,
@@ -143,16 +144,17 @@ class Node:
         listener, birth = client.take_descriptors(2)
         self._registry.create(message.actor_id, message.label)
         self._labels[message.actor_id] = (message.label, f"{self._boot.directory}/{message.actor_id[:16]}")
+        reason = "the session is ending" if self._is_ending or self._nursery.is_lost else ""
         try:
-            if self._is_ending or self._nursery.is_lost:
-                raise OSError("the session is ending")
-            stdout, stderr = self._outputs.open(message.actor_id)
+            pipes = () if reason else self._outputs.open(message.actor_id)
         except OSError as error:
+            pipes, reason = (), str(explain_exhaustion(error))
+        if reason:
             os.close(listener)
             os.close(birth)
-            self._bury(message.actor_id, self._registry.fork_failed(message.actor_id, str(explain_exhaustion(error))))
-            return
-        self._nursery.fork(message.actor_id, [listener, birth, stdout, stderr])
+            self._bury(message.actor_id, self._registry.fork_failed(message.actor_id, reason))
+        else:
+            self._nursery.fork(message.actor_id, [listener, birth, *pipes])
 
     def _kill(self, client: Client, message: Kill) -> None:
         who = "the driver" if client.is_driver else "an actor"
@@ -256,12 +258,7 @@ class Node:
 
 def serve(boot: Boot, zygote: socket.socket, zygote_pid: int) -> None:
     """Runs the node until its session has ended."""
-    try:
-        from uvloop import new_event_loop  # noqa: PLC0415  # may be missing on a platform
-    except ImportError:
-        from asyncio import new_event_loop  # noqa: PLC0415
-
-    loop = new_event_loop()
+    loop = new_loop()
     node = Node(loop, boot, zygote, zygote_pid)
     loop.run_until_complete(node.ended)
     os._exit(0)

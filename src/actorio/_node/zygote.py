@@ -23,6 +23,7 @@ from actorio._wire.messages import Exited, Fork, Forked, ForkFailed, Ready, Sign
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from types import ModuleType
 
     from actorio._node.boot import Boot
@@ -78,7 +79,7 @@ class Zygote:
         for name in self._boot.preload:
             try:
                 importlib.import_module(name)
-            except Exception as error:  # noqa: BLE001  # a user's module may raise anything
+            except Exception as error:  # a user's module may raise anything
                 return f"init(preload=...) could not import {name!r}: {type(error).__name__}: {error}"
         return ""
 
@@ -129,7 +130,7 @@ class Zygote:
             return pid
         try:
             self._become_actor(*descriptors)
-        except BaseException:  # noqa: BLE001  # the child must never return into the zygote's work
+        except BaseException:  # the child must never return into the zygote's work
             traceback.print_exc()
         finally:
             sys.stderr.flush()
@@ -213,13 +214,14 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-def _parent_death_signal() -> object | None:
+def _parent_death_signal() -> Callable[[int, int], object] | None:
     """Returns Linux's prctl, by which the kernel kills an actor whose zygote was killed."""
     if sys.platform != "linux":
         return None
-    import ctypes  # noqa: PLC0415  # only here, once, before any fork
+    import ctypes  # only here, once, before any fork
 
-    return ctypes.CDLL(None, use_errno=True).prctl
+    prctl: Callable[[int, int], object] = ctypes.CDLL(None, use_errno=True).prctl
+    return prctl
 
 
 def _do_nothing(_number: int, _frame: object) -> None:

@@ -91,7 +91,7 @@ class Connection:
             return
         except (OSError, ProtocolError) as error:
             if isinstance(error, ProtocolError):
-                _logger.error("a caller broke the protocol and was cut off: %s", error)
+                _logger.warning("a caller broke the protocol and was cut off: %s", error)
             self.close()
             return
         if requests:

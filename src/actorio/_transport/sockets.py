@@ -32,7 +32,9 @@ def listen(path: str) -> socket.socket:
         OSError: the path is taken, too long, or descriptors have run out (the text says what to do).
     """
     if len(os.fsencode(path)) > MAX_PATH:
-        raise OSError(errno.ENAMETOOLONG, f"a Unix socket's path holds at most {MAX_PATH} bytes; set TMPDIR shorter", path)
+        raise OSError(
+            errno.ENAMETOOLONG, f"a Unix socket's path holds at most {MAX_PATH} bytes; set TMPDIR shorter", path
+        )
     sock = _new_socket()
     try:
         sock.bind(path)

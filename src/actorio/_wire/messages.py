@@ -31,7 +31,7 @@ class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
 # --- a caller to an actor (or to the owner of a value) -----------------------------------------------------------
 
 
-class Call(Message, tag=1):
+class Call(Message, tag=1, frozen=True):
     """Run ``method``. The payload is the pickled ``(args, kwargs)``, then one value per size in ``parts``.
 
     ``parts`` are results that the caller had when it sent the call: they are forwarded as they came.
@@ -42,7 +42,7 @@ class Call(Message, tag=1):
     parts: tuple[int, ...] = ()
 
 
-class Fetch(Message, tag=2):
+class Fetch(Message, tag=2, frozen=True):
     """Send me the value of the reference that you made under this number, when it is there."""
 
     id: int
@@ -52,13 +52,13 @@ class Fetch(Message, tag=2):
 # --- back to the caller ------------------------------------------------------------------------------------------
 
 
-class Result(Message, tag=1):
+class Result(Message, tag=1, frozen=True):
     """The call has returned; the payload is the pickled value."""
 
     id: int
 
 
-class Failure(Message, tag=2):
+class Failure(Message, tag=2, frozen=True):
     """The call has failed; the payload is an encoded `TaskFailure`, or a pickled error."""
 
     id: int
@@ -68,7 +68,7 @@ class Failure(Message, tag=2):
 # --- a process and its node --------------------------------------------------------------------------------------
 
 
-class Hello(Message, tag=1):
+class Hello(Message, tag=1, frozen=True):
     """The first message on a control connection. Role is ``"driver"`` or ``"actor"``."""
 
     version: int
@@ -76,7 +76,7 @@ class Hello(Message, tag=1):
     pid: int
 
 
-class Welcome(Message, tag=2):
+class Welcome(Message, tag=2, frozen=True):
     """The node is up and has taken the connection."""
 
     node_pid: int
@@ -85,43 +85,43 @@ class Welcome(Message, tag=2):
     error: str = ""
 
 
-class Create(Message, tag=3):
+class Create(Message, tag=3, frozen=True):
     """Start an actor. Two descriptors come with it: its listening socket, and a file that holds its `Birth`."""
 
     actor_id: str
     label: str
 
 
-class Kill(Message, tag=4):
+class Kill(Message, tag=4, frozen=True):
     """End the actor with SIGKILL."""
 
     actor_id: str
 
 
-class AskDeath(Message, tag=5):
+class AskDeath(Message, tag=5, frozen=True):
     """My connection to this actor broke: tell me why it died, as soon as you know."""
 
     id: int
     actor_id: str
 
 
-class Death(Message, tag=6):
+class Death(Message, tag=6, frozen=True):
     """How the actor died; the payload is its `DeathCertificate`. Empty: it lives."""
 
     id: int
 
 
-class Failed(Message, tag=7):
+class Failed(Message, tag=7, frozen=True):
     """An actor says that its constructor has failed, before it exits; the payload is its certificate."""
 
     actor_id: str
 
 
-class Noted(Message, tag=8):
+class Noted(Message, tag=8, frozen=True):
     """The node has taken note of `Failed`."""
 
 
-class Output(Message, tag=9):
+class Output(Message, tag=9, frozen=True):
     """Whole lines that an actor wrote to a standard stream (1 or 2)."""
 
     label: str
@@ -130,7 +130,7 @@ class Output(Message, tag=9):
     lines: list[bytes]
 
 
-class Record(Message, tag=10):
+class Record(Message, tag=10, frozen=True):
     """A logging record of an actor. ``extra`` holds those of its attributes that msgpack can carry."""
 
     label: str
@@ -141,14 +141,14 @@ class Record(Message, tag=10):
     created: float
     path: str
     line: int
-    extra: dict[str, str | int | float | bool | None] = {}  # noqa: RUF012  # msgspec copies it
+    extra: dict[str, str | int | float | bool | None] = {}  # msgspec copies it
 
 
-class Stop(Message, tag=11):
+class Stop(Message, tag=11, frozen=True):
     """End the session: every actor, the zygote, the node."""
 
 
-class Stopped(Message, tag=12):
+class Stopped(Message, tag=12, frozen=True):
     """All actors have ended and all their output has been sent."""
 
     killed: int
@@ -157,40 +157,40 @@ class Stopped(Message, tag=12):
 # --- the node and its zygote -------------------------------------------------------------------------------------
 
 
-class Fork(Message, tag=1):
+class Fork(Message, tag=1, frozen=True):
     """Fork an actor. Four descriptors come with it: listening socket, birth, stdout, stderr."""
 
     actor_id: str
 
 
-class Forked(Message, tag=2):
+class Forked(Message, tag=2, frozen=True):
     """The actor's process exists."""
 
     actor_id: str
     pid: int
 
 
-class ForkFailed(Message, tag=3):
+class ForkFailed(Message, tag=3, frozen=True):
     """The actor's process could not be made."""
 
     actor_id: str
     reason: str
 
 
-class Signal(Message, tag=5):
+class Signal(Message, tag=5, frozen=True):
     """Send a signal to the process group of a child, if it has not been reaped."""
 
     pid: int
     number: int
 
 
-class Ready(Message, tag=6):
+class Ready(Message, tag=6, frozen=True):
     """The zygote has imported what actors need. ``error`` says which module could not be imported, and why."""
 
     error: str = ""
 
 
-class Exited(Message, tag=4):
+class Exited(Message, tag=4, frozen=True):
     """A child has ended. Code is the exit code, or the negative number of the signal that killed it."""
 
     pid: int

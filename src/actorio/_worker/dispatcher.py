@@ -74,7 +74,7 @@ class LoopDispatcher:
             if method.is_async or asyncio.iscoroutine(value):
                 value = await value
             frame = executor.reply(call, value)
-        except BaseException as error:  # noqa: BLE001  # whatever a method raises is its caller's
+        except BaseException as error:  # whatever a method raises is its caller's
             try:
                 frame = executor.refuse(call, error)
             except ActorEndsError as end:

@@ -97,7 +97,8 @@ class Executor:
         method = self._methods.get(request.method) or self._find(request.method)
         if request.parts:
             payload, parts = _split(payload, request.parts)
-            args, kwargs = put_back(*wire.loads(payload), parts, wire.loads)
+            args, kwargs = wire.loads(payload)
+            args, kwargs = put_back(args, kwargs, parts, wire.loads)
         else:
             args, kwargs = wire.loads(payload)
         return method, ((self.instance, *args) if method.takes_instance else args), kwargs
@@ -107,7 +108,7 @@ class Executor:
         connection, request, _ = call
         try:
             payload = wire.NONE if value is None else wire.dumps(value)
-        except Exception as error:  # noqa: BLE001  # user code pickles; whatever it raises, the caller must know
+        except Exception as error:  # user code pickles; whatever it raises, the caller must know
             name = self._name_of(call)
             refusal = wire.UnpicklableError(wire.explain(value, "result", name))
             refusal.__cause__ = error

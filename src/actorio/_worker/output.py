@@ -22,8 +22,8 @@ _PLAIN = (str, int, float, bool, type(None))
 
 def use_lines() -> None:
     """Makes Python's standard streams write whole lines at once to their pipes."""
-    sys.stdout = sys.__stdout__ = _line_stream(1)
-    sys.stderr = sys.__stderr__ = _line_stream(2)
+    sys.stdout = sys.__stdout__ = _line_stream(1)  # type: ignore[misc]  # the template's lead nowhere now
+    sys.stderr = sys.__stderr__ = _line_stream(2)  # type: ignore[misc]
 
 
 def _line_stream(fd: int) -> io.TextIOWrapper:
@@ -58,8 +58,8 @@ class RecordForwarder(logging.Handler):
         """Sends a record; one that cannot be sent is written to standard error."""
         try:
             self._node().record(self._message(record))
-        except Exception:  # noqa: BLE001  # logging must not raise
-            print(self.format(record), file=sys.stderr)
+        except Exception:  # logging must not raise
+            sys.stderr.write(f"{self.format(record)}\n")
 
     def _message(self, record: logging.LogRecord) -> Record:
         return Record(

@@ -30,6 +30,7 @@ from actorio._model.definition import ClassDefinition
 from actorio._model.handle import ActorHandle, ActorIdentity
 from actorio._model.reference import ObjectRef
 from actorio._transport.descriptors import read_whole
+from actorio._transport.loops import new_loop
 from actorio._transport.serving import Server
 from actorio._wire.messages import Call, encode
 from actorio._wire.payload import dumps
@@ -44,11 +45,6 @@ from actorio._worker.threads import ThreadDispatcher
 
 if TYPE_CHECKING:
     from types import FrameType
-
-try:
-    from uvloop import new_event_loop
-except ImportError:  # no wheel for this platform: asyncio's own loop does
-    from asyncio import new_event_loop
 
 # How long a failed constructor waits for the node to take note, in seconds.
 _REPORT_TIMEOUT = 5.0
@@ -161,9 +157,11 @@ class _Life:
     # --- async actors -------------------------------------------------------------------------------------------
 
     def _live_on_loop(self) -> None:
-        loop = new_event_loop()
+        loop = new_loop()
         asyncio.set_event_loop(loop)
-        loop.create_task(self._start_on_loop(loop))
+        # The loop itself keeps only a weak reference to a task.
+        start = loop.create_task(self._start_on_loop(loop))
+        loop.run_until_complete(start)
         loop.run_forever()
 
     async def _start_on_loop(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -174,12 +172,12 @@ class _Life:
             for name, value in kwargs.items():
                 kwargs[name] = await value if isinstance(value, ObjectRef) else value
             executor.construct(args, kwargs)
-        except BaseException as error:  # noqa: BLE001  # whatever the constructor raises ends the actor
+        except BaseException as error:  # whatever the constructor raises ends the actor
             self._fail(error)
         self.guard.arm()
-        watch = StallWatch(loop, self.birth.name, self.birth.stall_limit, lambda: dispatcher.is_running())
+        watch = StallWatch(loop, self.birth.name, self.birth.stall_limit)
         dispatcher = LoopDispatcher(loop, executor, self.birth.max_concurrency, watch, leave)
-        watch.start()
+        watch.start(dispatcher.is_running)
         Server(loop, self.listener, dispatcher.on_requests)
 
     # --- threaded actors ----------------------------------------------------------------------------------------
@@ -189,14 +187,14 @@ class _Life:
             executor = self._load()
             args, kwargs = executor.arguments()
             executor.construct(tuple(map(self._resolve, args)), {k: self._resolve(v) for k, v in kwargs.items()})
-        except BaseException as error:  # noqa: BLE001  # whatever the constructor raises ends the actor
+        except BaseException as error:  # whatever the constructor raises ends the actor
             self._fail(error)
         dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, leave)
         threading.Thread(target=self._serve, args=(dispatcher,), name="actorio-mailbox", daemon=True).start()
         dispatcher.work()
 
     def _serve(self, dispatcher: ThreadDispatcher) -> None:
-        loop = new_event_loop()
+        loop = new_loop()
         Server(loop, self.listener, dispatcher.on_requests)
         loop.run_forever()
 

@@ -26,23 +26,21 @@ class StallWatch:
 
     Args:
         limit: how long one callback, or one step of a coroutine, may take, in seconds.
-        is_running: does any call run?
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, name: str, limit: float, is_running: Callable[[], bool]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str, limit: float) -> None:
         self._loop = loop
         self._name = name
         self._limit = limit
-        self._is_running = is_running
         self._loop_thread = threading.get_ident()
         self._is_asleep = False
         self._alarm = threading.Event()
         self._beat_sent = self._beat_seen = 0.0
         self._is_noticed = True
 
-    def start(self) -> None:
-        """Starts the watching thread. In the loop's thread."""
-        threading.Thread(target=self._watch, name="actorio-stall-watch", daemon=True).start()
+    def start(self, is_running: Callable[[], bool]) -> None:
+        """Starts the watching thread; ``is_running`` says whether any call runs. In the loop's thread."""
+        threading.Thread(target=self._watch, args=(is_running,), name="actorio-stall-watch", daemon=True).start()
 
     def notice(self) -> None:
         """Says that something happens on the loop; cheap enough for every batch of calls."""
@@ -51,9 +49,9 @@ class StallWatch:
             self._is_asleep = False
             self._alarm.set()
 
-    def _watch(self) -> None:
+    def _watch(self, is_running: Callable[[], bool]) -> None:
         while True:
-            if not self._is_noticed and not self._is_running():
+            if not self._is_noticed and not is_running():
                 self._sleep()
             self._is_noticed = False
             self._beat()

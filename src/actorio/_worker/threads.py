@@ -78,5 +78,5 @@ class ThreadDispatcher:
         try:
             method, args, kwargs = executor.prepare(call)
             return executor.reply(call, method.function(*args, **kwargs))
-        except BaseException as error:  # noqa: BLE001  # whatever a method raises is its caller's
+        except BaseException as error:  # whatever a method raises is its caller's
             return executor.refuse(call, error)

@@ -45,7 +45,7 @@ class Launch:
         Raises:
             OSError: it has ended already.
         """
-        from actorio._node import boot  # noqa: PLC0415  # see above
+        from actorio._node import boot  # see above
 
         config = boot.Boot(
             directory=self._directory,

@@ -17,6 +17,7 @@ from actorio.engines.launch import Launch
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Self
 
 # What ending may take, in seconds: the node ends its actors within 1.5 and is killed when it does not.
 _STOP_TIMEOUT = 1.8
@@ -36,9 +37,9 @@ class Session:
         launch = Launch(self.directory.path)
         self._process = launch.process
         # Imported while the node's interpreter starts: together they take half of what they take in turn.
-        from actorio._caller.node import NodeClient  # noqa: PLC0415
-        from actorio._caller.runtime import CallerRuntime  # noqa: PLC0415
-        from actorio.engines.output import OutputPrinter  # noqa: PLC0415
+        from actorio._caller.node import NodeClient
+        from actorio._caller.runtime import CallerRuntime
+        from actorio.engines.output import OutputPrinter
 
         self._printer = OutputPrinter(is_shown=options.log_to_driver)
         try:
@@ -103,7 +104,7 @@ class InitContext:
         if _Slot.session is self._session:
             shutdown()
 
-    def __enter__(self) -> InitContext:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -111,7 +112,7 @@ class InitContext:
     ) -> None:
         self.disconnect()
 
-    async def __aenter__(self) -> InitContext:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
