@@ -5,7 +5,6 @@ Ends when no driver is connected.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import signal
@@ -40,6 +39,7 @@ from actorio._wire.messages import (
 )
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable
 
     from actorio._model.certificate import DeathCause
