@@ -34,6 +34,16 @@ class BorrowedResult(PendingResult):
         _, identity, number, _ = self._exported
         return bytes(identity) + int(number).to_bytes(8, "big") + b"\x01\0\0\0"
 
+    @property
+    def owner(self) -> str:
+        """Where the owner listens."""
+        return str(self._exported[0])
+
+    @property
+    def wanted(self) -> int:
+        """The owner's number of the result."""
+        return int(self._exported[2])
+
     def export(self) -> tuple[Any, ...]:
         """Returns what the owner exported: whoever gets it asks the owner."""
         return self._exported

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actorio._caller.lane import Lane, LoopLane, ThreadLane
+from actorio._caller.loop_lane import LoopLane
 from actorio._caller.pump import Pump
+from actorio._caller.thread_lane import ThreadLane
 from actorio._transport.sockets import connect
 
 if TYPE_CHECKING:
     import asyncio
 
-    from actorio._caller.lane import Explain
+    from actorio._caller.lane import Explain, Lane
 
 
 class Context:

@@ -1,8 +1,8 @@
 """Lanes: one caller context's connection to one actor.
 
-The protocol is in `CallerPeer`; a lane adds the socket and the table of what is pending. Who reads and writes is
-the business of its two kinds: a `LoopLane` lives on an event loop, a `ThreadLane` on the pump of all threads
-without one. Reading is guarded, so that a blocked thread can pump a lane whose loop does not run just now.
+The protocol is in `CallerPeer`; a lane adds the socket. Who reads and writes is the business of its two kinds: a
+`LoopLane` lives on an event loop, a `ThreadLane` on the pump of all threads without one. Reading is guarded, so that
+a blocked thread can pump a lane whose loop does not run just now.
 
 Calls are sent in the order in which they were made. A call that waits for an argument holds back the later ones
 of its lane when the actor is ordered (one thread), and nobody else's.
@@ -10,13 +10,11 @@ of its lane when the actor is ordered (one thread), and nobody else's.
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from actorio._caller.pending import FAILURE, VALUE, PendingResult, running_loop
+from actorio._caller.pending import FAILURE, VALUE
 from actorio._transport.sockets import CHUNK
 from actorio._wire.frames import ProtocolError
 from actorio._wire.messages import Result
@@ -25,8 +23,11 @@ from actorio._wire.peer import CallerPeer
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
     from collections.abc import Callable
 
+    from actorio._caller.held import HeldCall
+    from actorio._caller.pending import PendingResult
     from actorio._caller.pump import Pump
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Reply
@@ -37,16 +38,6 @@ if TYPE_CHECKING:
 
 # Replies nobody asks for are read this often, in calls, so that neither side piles them up.
 DRAIN_EVERY = 256
-
-
-class HeldCall:
-    """A call that waits for its arguments: sent by ``send`` when ``missing`` is empty."""
-
-    __slots__ = ("missing", "send")
-
-    def __init__(self, missing: set[PendingResult], send: Callable[[], None]) -> None:
-        self.missing = missing
-        self.send = send
 
 
 class Lane:
@@ -224,118 +215,3 @@ class Lane:
         """Closes the connection; what is pending is explained as lost."""
         self.is_lost = True
         self._give_up("")
-
-
-class ThreadLane(Lane):
-    """The lane of the threads that have no event loop: writes at once, read by the pump."""
-
-    def _write(self, frame: bytes) -> None:
-        if self._out:
-            self._out += frame
-            return
-        try:
-            sent = self.sock.send(frame)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.is_lost = True
-            return
-        if sent < len(frame):
-            self._out += frame[sent:]
-            self._set_watched(is_wanted=True)
-
-    def _drain(self) -> None:
-        self.pump.drain()
-
-    def _watch_writable(self, *, is_wanted: bool) -> None:
-        self.pump.watch_writable(self, is_wanted=is_wanted)
-
-    def keep_pumped(self, result: PendingResult) -> None:
-        """See `Lane.keep_pumped`."""
-        self.pump.pump_until_done(result)
-
-    def _forget(self) -> None:
-        self.pump.forget(self)
-
-
-class LoopLane(Lane):
-    """The lane of an event loop: read by the loop, written once per iteration."""
-
-    def __init__(
-        self, sock: socket.socket, pump: Pump, explain: Explain, loop: asyncio.AbstractEventLoop, *, is_ordered: bool
-    ) -> None:
-        super().__init__(sock, pump, explain, is_ordered=is_ordered)
-        self.loop: asyncio.AbstractEventLoop | None = loop
-        self._home = loop
-        self._is_scheduled = False
-        loop.add_reader(sock.fileno(), self.read)
-
-    def _write(self, frame: bytes) -> None:
-        self._out += frame
-        if self.loop is None:
-            self._flush()
-        elif not self._is_scheduled:
-            self._is_scheduled = True
-            self._home.call_soon(self._flush_soon)
-
-    def _flush_soon(self) -> None:
-        self._is_scheduled = False
-        self.flush()
-
-    def send_held(self) -> None:
-        """Sends held calls in the loop's thread, whoever brought the last argument."""
-        if self.loop is None:
-            super().send_held()
-            return
-        try:
-            self._home.call_soon_threadsafe(super().send_held)
-        except RuntimeError:
-            # The loop has closed; from now on the pump has this lane.
-            self.adopt()
-            super().send_held()
-
-    def _watch_writable(self, *, is_wanted: bool) -> None:
-        if running_loop() is not self._home:
-            # Flushed by a thread that has borrowed the lane from its loop, or adopted it.
-            self.pump.watch_writable(self, is_wanted=is_wanted)
-        elif is_wanted:
-            self._home.add_writer(self.sock.fileno(), self.flush)
-        else:
-            self._home.remove_writer(self.sock.fileno())
-
-    def take_back(self) -> None:
-        """Sends in the loop what a thread that had borrowed the lane has left over."""
-        if self._is_watched and self.loop is not None:
-            self._is_watched = False
-            with suppress(RuntimeError):
-                self._home.call_soon_threadsafe(self.flush)
-
-    def keep_pumped(self, result: PendingResult) -> None:
-        """See `Lane.keep_pumped`."""
-        if self._home.is_closed():
-            self.adopt()
-        # Borrowed also while its loop runs: whoever waits may block the loop's own thread, as a notebook does.
-        self.pump.pump_until_done(result, borrowed=self)
-
-    def adopt(self) -> None:
-        """Hands the lane of a closed loop to the pump, for good."""
-        if self.loop is None:
-            return
-        self.loop = None
-        self.pump.add(self)
-        self.flush()
-
-    def _forget(self) -> None:
-        self.pump.forget(self)
-        if not self._home.is_closed():
-            fd = self.sock.fileno()
-            self._home.remove_reader(fd)
-            self._home.remove_writer(fd)
-
-    def close(self) -> None:
-        """Closes the connection; when its loop runs in another thread, that thread does so."""
-        if self._home.is_running() and running_loop() is not self._home:
-            with suppress(OSError):
-                self.sock.shutdown(socket.SHUT_RDWR)
-        else:
-            super().close()

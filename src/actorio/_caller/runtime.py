@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import os
 import threading
-import uuid
 from typing import TYPE_CHECKING, Any
 
-from actorio._caller import surroundings
-from actorio._caller.borrowed import BorrowedResult
+from actorio._caller.arguments import dump_arguments, explain_arguments
 from actorio._caller.contexts import Contexts
-from actorio._caller.lane import HeldCall
+from actorio._caller.creation import ActorMaker
+from actorio._caller.held import HeldCall
 from actorio._caller.loss import Losses
-from actorio._caller.owner import OwnerServer
-from actorio._caller.pending import HERE, PENDING, VALUE, PendingResult, result_of, running_loop
+from actorio._caller.pending import PENDING, VALUE, PendingResult, result_of, running_loop
+from actorio._caller.sharing import Sharing
 from actorio._caller.tasks import TaskWorkers
 from actorio._caller.waiting import wait_until_done
 from actorio._model.argument import has_references, take_references
-from actorio._model.birth import Birth
 from actorio._model.errors import GetTimeoutError, RaySystemError
-from actorio._model.handle import ActorHandle, ActorIdentity
+from actorio._model.handle import ActorHandle
 from actorio._model.reference import ObjectRef
-from actorio._transport.descriptors import memory_file
-from actorio._transport.sockets import listen, unlink
 from actorio._wire import payload as wire
 from actorio._wire.payload import UnpicklableError, dumps
 
@@ -33,6 +28,7 @@ if TYPE_CHECKING:
     from actorio._caller.lane import Lane
     from actorio._caller.node import NodeClient
     from actorio._model.definition import ClassDefinition, MethodDefinition
+    from actorio._model.handle import ActorIdentity
     from actorio._model.options import ActorOptions
 
 
@@ -55,22 +51,19 @@ class CallerRuntime:
         stall_limit: float,
         forbid_blocking: Callable[[str], None] | None = None,
     ) -> None:
-        self.directory = directory
         self.session = session
         self._contexts: Contexts | None = None
-        self.stall_limit = stall_limit
         self._connect_node = connect_node
         self._node: NodeClient | None = None
         self._forbid_blocking = forbid_blocking
         self._numbers = itertools.count(1)
         # Guards what is made when first needed.
         self._lock = threading.Lock()
-        self._owner: OwnerServer | None = None
         self._killed: set[str] = set()
         self._losses = Losses(self.node)
         self._tasks = TaskWorkers(self)
-        HERE.identity = os.urandom(16)
-        HERE.export = self._export
+        self._maker = ActorMaker(directory, session, stall_limit, self.node)
+        self._sharing = Sharing(directory, lambda: self.contexts, self._losses, self._numbers)
 
     @property
     def contexts(self) -> Contexts:
@@ -118,43 +111,8 @@ class CallerRuntime:
         options: ActorOptions,
     ) -> ActorHandle:
         """Starts an actor: its socket listens when this returns, its process is on its way."""
-        arguments = _dump_arguments(args, kwargs, definition.constructor)
-        actor_id = uuid.uuid4().hex
-        address = f"{self.directory}/{actor_id[:16]}"
-        limit = options.max_concurrency or (1000 if definition.is_async else 1)
-        birth = Birth(
-            actor_id=actor_id,
-            name=definition.name,
-            address=address,
-            session=self.session,
-            class_payload=class_payload,
-            definition=dumps(definition),
-            arguments=arguments,
-            is_async=definition.is_async,
-            max_concurrency=limit,
-            allow_blocking_get=options.allow_blocking_get,
-            stall_limit=self.stall_limit,
-            surroundings=surroundings.capture(),
-        )
-        node = self.node()
-        listener = self._listen(address)
-        with listener:
-            memory = memory_file(birth.encode())
-            try:
-                node.create(actor_id, definition.name, (listener.fileno(), memory))
-            except BaseException:
-                unlink(address)
-                raise
-            finally:
-                os.close(memory)
-        is_ordered = limit == 1 and not definition.is_async
-        return ActorHandle(ActorIdentity(actor_id, address, self.session, definition, is_ordered=is_ordered))
-
-    def _listen(self, address: str) -> Any:
-        try:
-            return listen(address)
-        except FileNotFoundError as error:
-            raise RaySystemError("this session has ended: its directory is gone") from error
+        arguments = dump_arguments(args, kwargs, definition.constructor)
+        return ActorHandle(self._maker.make(definition, class_payload, arguments, options))
 
     def kill(self, identity: ActorIdentity) -> None:
         """Ends an actor at once; calls that this process makes later fail, though the signal is still on its way."""
@@ -185,7 +143,7 @@ class CallerRuntime:
         try:
             payload = dumps((args, kwargs))
         except Exception as error:
-            raise UnpicklableError(_explain_arguments(args, kwargs, method)) from error
+            raise UnpicklableError(explain_arguments(args, kwargs, method)) from error
         result = PendingResult(next(self._numbers), lane, method)
         if lane is None:
             self._losses.never_connected(identity, result)
@@ -227,7 +185,7 @@ class CallerRuntime:
     ) -> ObjectRef[Any]:
         args, kwargs, refs = take_references(args, kwargs)
         lane = self._lane(identity)
-        payload = _dump_arguments(args, kwargs, method)
+        payload = dump_arguments(args, kwargs, method)
         result = PendingResult(next(self._numbers), lane, method)
         if lane is None:
             self._losses.never_connected(identity, result)
@@ -307,32 +265,9 @@ class CallerRuntime:
 
     # --- references that travel ---------------------------------------------------------------------------------
 
-    def _export(self, result: PendingResult) -> tuple[Any, ...]:
-        with self._lock:
-            if self._owner is None:
-                self._owner = OwnerServer(f"{self.directory}/o{uuid.uuid4().hex[:15]}")
-        self._owner.export(result)
-        return self._owner.path, HERE.identity, result.number, result.call
-
     def borrow(self, *exported: Any) -> PendingResult:
         """Returns the result that another process exported; its own results when they come home."""
-        _, identity, number, _ = exported
-        if identity == HERE.identity and self._owner is not None and number in self._owner.exported:
-            return self._owner.exported[number]
-        return BorrowedResult(next(self._numbers), exported, lambda result: self._fetch(result, exported))
-
-    def _fetch(self, result: BorrowedResult, exported: tuple[Any, ...]) -> None:
-        address, _, number, _ = exported
-        context = self.contexts.of(running_loop())
-        lane = context.lanes.get(address)
-        if lane is None or lane.is_lost:
-            try:
-                lane = context.open(address, self._losses.of_owner, is_ordered=False)
-            except OSError:
-                self._losses.of_owner([result], "")
-                return
-        result.lane = lane
-        lane.fetch(result, number)
+        return self._sharing.borrow(exported)
 
     # --- the end ------------------------------------------------------------------------------------------------
 
@@ -340,8 +275,7 @@ class CallerRuntime:
         """Closes every connection; whatever still waits ends with an error."""
         if self._contexts is not None:
             self._contexts.close()
-        if self._owner is not None:
-            self._owner.close()
+        self._sharing.close()
         if self._node is not None:
             self._node.close()
 
@@ -349,21 +283,6 @@ class CallerRuntime:
         """Closes this process's copies of the descriptors; in a forked child, where no thread of ours runs."""
         if self._contexts is not None:
             self._contexts.abandon()
-        if self._owner is not None:
-            self._owner.abandon()
+        self._sharing.abandon()
         if self._node is not None:
             self._node.abandon()
-
-
-def _dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition) -> bytes:
-    try:
-        return dumps((args, kwargs))
-    except Exception as error:
-        raise UnpicklableError(_explain_arguments(args, kwargs, method)) from error
-
-
-def _explain_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition) -> str:
-    for root, value in (("args", args), *kwargs.items()):
-        if wire.culprit(value, root) is not None:
-            return wire.explain(value, root, method.call_name)
-    return wire.explain((args, kwargs), "arguments", method.call_name)

@@ -1,0 +1,33 @@
+"""Pickling the arguments of a call, and saying which of them cannot be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorio._wire import payload as wire
+from actorio._wire.payload import UnpicklableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actorio._model.definition import MethodDefinition
+
+
+def dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition) -> bytes:
+    """Returns the arguments as bytes.
+
+    Raises:
+        UnpicklableError: one cannot be pickled; the text says which part of it, and what to do.
+    """
+    try:
+        return wire.dumps((args, kwargs))
+    except Exception as error:
+        raise UnpicklableError(explain_arguments(args, kwargs, method)) from error
+
+
+def explain_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition) -> str:
+    """Says which part of which argument cannot be pickled."""
+    for root, value in (("args", args), *kwargs.items()):
+        if wire.culprit(value, root) is not None:
+            return wire.explain(value, root, method.call_name)
+    return wire.explain((args, kwargs), "arguments", method.call_name)

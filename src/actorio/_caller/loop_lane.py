@@ -1,0 +1,100 @@
+"""The lanes of event loops."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from actorio._caller.lane import Lane
+from actorio._caller.pending import running_loop
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from actorio._caller.lane import Explain
+    from actorio._caller.pending import PendingResult
+    from actorio._caller.pump import Pump
+
+
+class LoopLane(Lane):
+    """The lane of an event loop: read by the loop, written once per iteration."""
+
+    def __init__(
+        self, sock: socket.socket, pump: Pump, explain: Explain, loop: asyncio.AbstractEventLoop, *, is_ordered: bool
+    ) -> None:
+        super().__init__(sock, pump, explain, is_ordered=is_ordered)
+        self.loop: asyncio.AbstractEventLoop | None = loop
+        self._home = loop
+        self._is_scheduled = False
+        loop.add_reader(sock.fileno(), self.read)
+
+    def _write(self, frame: bytes) -> None:
+        self._out += frame
+        if self.loop is None:
+            self._flush()
+        elif not self._is_scheduled:
+            self._is_scheduled = True
+            self._home.call_soon(self._flush_soon)
+
+    def _flush_soon(self) -> None:
+        self._is_scheduled = False
+        self.flush()
+
+    def send_held(self) -> None:
+        """Sends held calls in the loop's thread, whoever brought the last argument."""
+        if self.loop is None:
+            super().send_held()
+            return
+        try:
+            self._home.call_soon_threadsafe(super().send_held)
+        except RuntimeError:
+            # The loop has closed; from now on the pump has this lane.
+            self.adopt()
+            super().send_held()
+
+    def _watch_writable(self, *, is_wanted: bool) -> None:
+        if running_loop() is not self._home:
+            # Flushed by a thread that has borrowed the lane from its loop, or adopted it.
+            self.pump.watch_writable(self, is_wanted=is_wanted)
+        elif is_wanted:
+            self._home.add_writer(self.sock.fileno(), self.flush)
+        else:
+            self._home.remove_writer(self.sock.fileno())
+
+    def take_back(self) -> None:
+        """Sends in the loop what a thread that had borrowed the lane has left over."""
+        if self._is_watched and self.loop is not None:
+            self._is_watched = False
+            with suppress(RuntimeError):
+                self._home.call_soon_threadsafe(self.flush)
+
+    def keep_pumped(self, result: PendingResult) -> None:
+        """See `Lane.keep_pumped`."""
+        if self._home.is_closed():
+            self.adopt()
+        # Borrowed also while its loop runs: whoever waits may block the loop's own thread, as a notebook does.
+        self.pump.pump_until_done(result, borrowed=self)
+
+    def adopt(self) -> None:
+        """Hands the lane of a closed loop to the pump, for good."""
+        if self.loop is None:
+            return
+        self.loop = None
+        self.pump.add(self)
+        self.flush()
+
+    def _forget(self) -> None:
+        self.pump.forget(self)
+        if not self._home.is_closed():
+            fd = self.sock.fileno()
+            self._home.remove_reader(fd)
+            self._home.remove_writer(fd)
+
+    def close(self) -> None:
+        """Closes the connection; when its loop runs in another thread, that thread does so."""
+        if self._home.is_running() and running_loop() is not self._home:
+            with suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RDWR)
+        else:
+            super().close()
