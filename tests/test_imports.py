@@ -44,3 +44,8 @@ def test_an_actor_process_does_not_load(name, modules_of_an_actor):
 def test_the_public_module_loads_no_engine_and_no_node():
     loaded = modules_after("actorio")
     assert not {name for name in loaded if name.startswith(("actorio.engines", "actorio._node"))}
+
+
+def test_the_template_has_imported_what_each_actor_runs(modules_of_an_actor):
+    """Whatever is missing in the template, every actor imports for itself: megabytes and milliseconds each time."""
+    assert {"uvloop", "cloudpickle", "msgspec", "asyncio", "actorio._caller.runtime"} <= modules_of_an_actor

@@ -1,0 +1,292 @@
+"""A driver under load: calls of every pattern to every kind of actor, and in their midst SIGKILL to one process.
+
+    python load.py VICTIM SEED FIRST COUNT
+
+runs the moments FIRST to FIRST + COUNT - 1 of SEED, one after the other, and prints a line of JSON about each: how
+every reference ended and what was left. VICTIM is driver, node, zygote, async, threaded or plain.
+
+Moments are random on purpose: after the n-th reply, or some milliseconds after the load has begun.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+
+import psutil
+
+import actorio
+
+MOST_REPLIES = 400
+LONGEST_DELAY = 0.12
+# A reference that has not ended by then, in seconds, hangs.
+PATIENCE = 10.0
+# What `shutdown` and the ends after a kill are given, in seconds.
+GRACE = 2.0
+
+
+class Async:
+    async def pid(self):
+        return os.getpid()
+
+    async def echo(self, value):
+        await asyncio.sleep(0)
+        return value
+
+
+class Threaded:
+    def pid(self):
+        return os.getpid()
+
+    def echo(self, value):
+        return value
+
+
+class Plain(Threaded):
+    pass
+
+
+CLASSES = {
+    "async": actorio.remote(Async),
+    "threaded": actorio.remote(Threaded).options(max_concurrency=4),
+    "plain": actorio.remote(Plain),
+}
+
+
+class Moment:
+    """When to kill, and what has ended how so far. Threads share it."""
+
+    def __init__(self, generator, kill):
+        self.is_over = threading.Event()
+        self.refs = []
+        self.errors = Counter()
+        self.values = 0
+        self._kill = kill
+        self._is_due = threading.Lock()
+        self._replies = generator.randint(1, MOST_REPLIES)
+        self._timer = threading.Timer(generator.uniform(0, LONGEST_DELAY), self.come)
+        self._is_timed = generator.random() < 0.5
+
+    def begin(self):
+        if self._is_timed:
+            self._timer.start()
+
+    def come(self):
+        """Kill, the first time."""
+        if self._is_due.acquire(blocking=False):
+            self._kill()
+            self.is_over.set()
+
+    def end(self):
+        self.come()
+        self._timer.cancel()
+        self.is_over.wait()
+
+    def call(self, actor, value):
+        ref = actor.echo.remote(value)
+        self.refs.append(ref)
+        return ref
+
+    def value(self):
+        self.values += 1
+        if not self._is_timed and self.values >= self._replies:
+            self.come()
+
+    def error(self, error):
+        kind = type(error)
+        self.errors[f"{kind.__module__}.{kind.__name__}", str(error)] += 1
+
+
+def until_over(body):
+    """Repeat until the moment has come, and once more; note errors of calls that could not be made."""
+
+    def run(moment, actors):
+        is_last = False
+        while not is_last:
+            is_last = moment.is_over.is_set()
+            try:
+                body(moment, actors)
+            except Exception as error:
+                moment.error(error)
+
+    return run
+
+
+def take(moment, outcome):
+    if isinstance(outcome, BaseException):
+        moment.error(outcome)
+    else:
+        moment.value()
+
+
+def take_from(moment, read):
+    try:
+        read()
+    except Exception as error:
+        moment.error(error)
+    else:
+        moment.value()
+
+
+@until_over
+def call_one_at_a_time(moment, actors):
+    for actor in actors:
+        take_from(moment, lambda actor=actor: actorio.get(moment.call(actor, 1)))
+
+
+@until_over
+def call_in_batches(moment, actors):
+    refs = [moment.call(actor, number) for number in range(20) for actor in actors]
+    actorio.wait(refs, num_returns=len(refs) // 2)
+    for ref in refs:
+        take_from(moment, lambda ref=ref: actorio.get(ref))
+
+
+@until_over
+def call_from_a_loop(moment, actors):
+    asyncio.run(call_and_gather(moment, actors))
+
+
+async def call_and_gather(moment, actors):
+    for actor in actors:
+        try:
+            take(moment, await moment.call(actor, 1))
+        except Exception as error:
+            moment.error(error)
+    refs = [moment.call(actor, number) for number in range(20) for actor in actors]
+    for outcome in await asyncio.gather(*refs, return_exceptions=True):
+        take(moment, outcome)
+
+
+@until_over
+def create(moment, actors):
+    actor = random.choice(list(CLASSES.values())).remote()
+    take_from(moment, lambda: actorio.get(moment.call(actor, 1)))
+    actorio.kill(actor)
+
+
+PATTERNS = (call_one_at_a_time, call_in_batches, call_from_a_loop, create)
+
+
+class Session:
+    """The session under load."""
+
+    def __init__(self):
+        context = actorio.init()
+        self.directory = context.address_info["session_dir"]
+        self.node = context.address_info["node_pid"]
+        self.zygote = psutil.Process(self.node).children()[0].pid
+        self.actors = {}
+        self.pids = {"driver": os.getpid(), "node": self.node, "zygote": self.zygote}
+        self.family = set()
+
+    def create_missing(self):
+        for kind, actor_class in CLASSES.items():
+            if kind not in self.actors:
+                self.actors[kind] = actor_class.remote()
+                self.pids[kind] = actorio.get(self.actors[kind].pid.remote())
+
+    def kill(self, victim):
+        self.family = {
+            self.node,
+            self.zygote,
+            *(one.pid for one in psutil.Process(self.zygote).children(recursive=True)),
+        }
+        os.kill(self.pids[victim], signal.SIGKILL)
+
+    def sockets_beyond(self, count):
+        names = {*os.listdir(self.directory)} - {"lock", "node"}
+        return sorted(names) if len(names) > count else []
+
+    def load(self, victim, generator):
+        moment = Moment(generator, lambda: self.kill(victim))
+        threads = [
+            threading.Thread(target=pattern, args=(moment, list(self.actors.values())), daemon=True)
+            for pattern in PATTERNS
+        ]
+        moment.begin()
+        for thread in threads:
+            thread.start()
+        moment.is_over.wait(PATIENCE)
+        moment.end()
+        for thread in threads:
+            thread.join(PATIENCE)
+        return self.report(victim, moment, sum(thread.is_alive() for thread in threads))
+
+    def report(self, victim, moment, stuck):
+        _, late = actorio.wait(moment.refs, num_returns=len(moment.refs), timeout=PATIENCE)
+        return {
+            "pid": self.pids[victim],
+            "node": self.node,
+            "stuck_threads": stuck,
+            "late": len(late),
+            "values": moment.values,
+            "errors": [[*error, count] for error, count in moment.errors.items()],
+        }
+
+
+def what_remains(look):
+    deadline = time.monotonic() + GRACE
+    while (left := look()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return left
+
+
+def is_left(pid):
+    """Is the process there? One that has ended and was handed to init is gone: when init takes note is its affair."""
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE or process.ppid() not in {0, 1}
+    except psutil.NoSuchProcess:
+        return False
+
+
+def describe(pids):
+    return [f"process {pid}: {' '.join(psutil.Process(pid).cmdline())}" for pid in pids if is_left(pid)]
+
+
+def kill_session(victim, seeds):
+    """The victim takes its whole session with it."""
+    for seed in seeds:
+        session = Session()
+        session.create_missing()
+        report = session.load(victim, random.Random(seed))
+        # The node lives on without its zygote, until the shutdown.
+        own = {session.node} if victim == "zygote" else set()
+        left = what_remains(lambda: describe(session.family - own - {session.zygote}))  # noqa: B023  # called here
+        began = time.monotonic()
+        actorio.shutdown()
+        report["shutdown_seconds"] = time.monotonic() - began
+        left += what_remains(lambda: describe(session.family))  # noqa: B023  # called here
+        left += [session.directory] if os.path.exists(session.directory) else []
+        print(json.dumps({"seed": seed, **report, "left": left}), flush=True)
+
+
+def kill_actors(victim, seeds):
+    """The session outlives its actors, and so do the other actors."""
+    session = Session()
+    for seed in seeds:
+        session.actors.pop(victim, None)
+        session.create_missing()
+        report = session.load(victim, random.Random(seed))
+        left = what_remains(lambda: describe([session.pids[victim]]))
+        left += what_remains(lambda: session.sockets_beyond(len(CLASSES) - 1))
+        print(json.dumps({"seed": seed, **report, "left": left}), flush=True)
+    actorio.shutdown()
+
+
+def main(victim, seed, first, count):
+    seeds = [f"{seed}:{victim}:{number}" for number in range(int(first), int(first) + int(count))]
+    if victim in CLASSES:
+        kill_actors(victim, seeds)
+    else:
+        kill_session(victim, seeds)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,54 @@
+"""Driver programs in processes of their own, for what a test cannot do to the process that it runs in itself.
+
+A program is a text, so that it stands beside what is expected of it; what they all begin with is `PRELUDE`.
+"""
+
+import subprocess
+import sys
+import time
+from textwrap import dedent
+
+PRELUDE = "import os, signal, subprocess, sys, threading, time\nimport actorio\n"
+
+# A program that takes longer than this hangs.
+LONGEST_RUN_SECONDS = 60
+
+
+def start(text, *arguments, **options):
+    """Start a program; its streams are pipes and texts unless `options` of Popen say otherwise."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | {"text": True}
+    command = [sys.executable, "-c", PRELUDE + dedent(text), *map(str, arguments)]
+    return subprocess.Popen(command, **pipes | options)
+
+
+def finish(process):
+    """Wait for the end of a program; return its exit code, output and errors."""
+    try:
+        output, errors = process.communicate(timeout=LONGEST_RUN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+    return process.returncode, output, errors
+
+
+def run(text, *arguments, **options):
+    """Run a program to its end; return its exit code, output and errors."""
+    return finish(start(text, *arguments, **options))
+
+
+def output_of(text, *arguments, **options):
+    """Run a program that ends well without a word on stderr; return the lines of its output."""
+    code, output, errors = run(text, *arguments, **options)
+    assert (code, errors) == (0, ""), f"exit code {code}\n{output}\n{errors}"
+    return output.splitlines()
+
+
+def wait_until(condition, timeout=10.0):
+    """Wait for something that no event tells of; return whether it came to be."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
