@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import psutil
 
@@ -178,7 +179,7 @@ class Session:
 
     def __init__(self):
         context = actorio.init()
-        self.directory = context.address_info["session_dir"]
+        self.directory = Path(context.address_info["session_dir"])
         self.node = context.address_info["node_pid"]
         self.zygote = psutil.Process(self.node).children()[0].pid
         self.actors = {}
@@ -192,15 +193,12 @@ class Session:
                 self.pids[kind] = actorio.get(self.actors[kind].pid.remote())
 
     def kill(self, victim):
-        self.family = {
-            self.node,
-            self.zygote,
-            *(one.pid for one in psutil.Process(self.zygote).children(recursive=True)),
-        }
+        born = psutil.Process(self.zygote).children(recursive=True)
+        self.family = {self.node, self.zygote, *(process.pid for process in born)}
         os.kill(self.pids[victim], signal.SIGKILL)
 
     def sockets_beyond(self, count):
-        names = {*os.listdir(self.directory)} - {"lock", "node"}
+        names = {path.name for path in self.directory.iterdir()} - {"lock", "node"}
         return sorted(names) if len(names) > count else []
 
     def load(self, victim, generator):
@@ -263,7 +261,7 @@ def kill_session(victim, seeds):
         actorio.shutdown()
         report["shutdown_seconds"] = time.monotonic() - began
         left += what_remains(lambda: describe(session.family))  # noqa: B023  # called here
-        left += [session.directory] if os.path.exists(session.directory) else []
+        left += [str(session.directory)] if session.directory.exists() else []
         print(json.dumps({"seed": seed, **report, "left": left}), flush=True)
 
 

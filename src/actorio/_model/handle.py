@@ -108,7 +108,7 @@ class ActorMethod:
         """
         if kwargs or len(args) not in self._arities:
             self._definition.check(args, kwargs)
-        return (runtime.SLOT.runtime or runtime.current()).call(self._identity, self._definition, args, kwargs)
+        return (runtime.SLOT.runtime or runtime.of_handles()).call(self._identity, self._definition, args, kwargs)
 
     def options(self, **options: Any) -> ActorMethod:
         """Returns this method with other options; see the reference of options.

@@ -137,4 +137,4 @@ def pending_of(ref: ObjectRef[Any]) -> Pending:
 
 
 def _borrowed(*exported: Any) -> ObjectRef[Any]:
-    return ObjectRef(runtime.current().borrow(*exported))
+    return ObjectRef(runtime.of_handles().borrow(*exported))

@@ -116,6 +116,23 @@ def installed() -> Runtime | None:
     return SLOT.runtime
 
 
+def of_handles() -> Runtime:
+    """Returns the runtime of this process for something that came from a session; starts nothing.
+
+    Raises:
+        RaySystemError: there is none, so the session has ended.
+    """
+    if SLOT.runtime is None:
+        # Imported for this alone: `import actorio` loads this module, and should load little else.
+        from actorio._model.errors import RaySystemError
+
+        raise RaySystemError(
+            "this handle or reference belongs to a session that this process has left, by shutdown() or a fork: "
+            "call actorio.init() and create the actor again"
+        )
+    return SLOT.runtime
+
+
 def current() -> Runtime:
     """Returns the runtime of this process; starts one on first use, as Ray does."""
     runtime = SLOT.runtime

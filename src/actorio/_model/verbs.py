@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from actorio._model import runtime
 from actorio._model.handle import ActorHandle, identity_of
-from actorio._model.reference import ObjectRef
+from actorio._model.reference import ObjectRef, pending_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,10 +37,10 @@ def get(refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], *, timeout: float | Non
     """
     _check_timeout(timeout)
     if isinstance(refs, ObjectRef):
-        return runtime.current().get([refs], timeout)[0]
+        return _values([refs], timeout)[0]
     if not _is_list_of_references(refs):
         raise ValueError(f"get() takes an ObjectRef or a list of them, not {_kind_of(refs)}")
-    return runtime.current().get(refs, timeout) if refs else []
+    return _values(refs, timeout) if refs else []
 
 
 def wait(
@@ -77,7 +77,11 @@ def wait(
         raise ValueError(
             f"wait(): num_returns is between 1 and the number of references ({len(refs)}), not {num_returns}"
         )
-    return runtime.current().wait(refs, num_returns, timeout)
+    current = runtime.installed()
+    if current is None:
+        # The session has ended, and with it every call: each reference is done.
+        return refs[:num_returns], refs[num_returns:]
+    return current.wait(refs, num_returns, timeout)
 
 
 def put(value: Any) -> ObjectRef[Any]:
@@ -107,7 +111,15 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
         raise ValueError(f"kill() takes an actor's handle, not {_kind_of(actor)}")  # noqa: TRY004  # as Ray has it
     if not no_restart:
         raise ValueError("kill(no_restart=False): restarts are not supported yet")
-    runtime.current().kill(identity_of(actor))
+    runtime.of_handles().kill(identity_of(actor))
+
+
+def _values(refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+    current = runtime.installed()
+    if current is None:
+        # The session has ended, and with it every call: each reference is done.
+        return [pending_of(ref).value() for ref in refs]
+    return current.get(refs, timeout)
 
 
 def _is_list_of_references(refs: object) -> bool:

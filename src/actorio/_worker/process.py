@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -29,6 +28,7 @@ from actorio._model.certificate import DeathCertificate
 from actorio._model.definition import ClassDefinition
 from actorio._model.handle import ActorHandle, ActorIdentity
 from actorio._model.reference import ObjectRef
+from actorio._model.task_error import remote_traceback
 from actorio._transport.descriptors import read_whole
 from actorio._transport.loops import new_loop
 from actorio._transport.serving import Server
@@ -212,7 +212,7 @@ class _Life:
             self.birth.name,
             pid=os.getpid(),
             cause="constructor",
-            detail="".join(traceback.format_exception(error)),
+            detail=remote_traceback(error),
         )
         with suppress(Exception):
             self.runtime.node().report_failure(certificate, _REPORT_TIMEOUT)
