@@ -6,17 +6,25 @@ A program is a text, so that it stands beside what is expected of it; what they 
 import subprocess
 import sys
 import time
+from pathlib import Path
 from textwrap import dedent
+
+import psutil
 
 PRELUDE = "import os, signal, subprocess, sys, threading, time\nimport actorio\n"
 
 # A program that takes longer than this hangs.
 LONGEST_RUN_SECONDS = 60
 
+# What `shutdown` and the exit of the interpreter promise, in seconds, and what a busy machine may add.
+SHUTDOWN_SECONDS = 2.0 + 0.5
+
+ROOT = Path(__file__).resolve().parent.parent
+
 
 def start(text, *arguments, **options):
     """Start a program; its streams are pipes and texts unless `options` of Popen say otherwise."""
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | {"text": True}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | {"text": True, "cwd": ROOT}
     command = [sys.executable, "-c", PRELUDE + dedent(text), *map(str, arguments)]
     return subprocess.Popen(command, **pipes | options)
 
@@ -52,3 +60,11 @@ def wait_until(condition, timeout=10.0):
             return False
         time.sleep(0.005)
     return True
+
+
+def is_gone(pid):
+    """Has a process ended? When whoever adopted it takes note is not our affair."""
+    try:
+        return psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

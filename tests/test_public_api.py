@@ -235,7 +235,7 @@ def test_the_plain_class_stays_usable():
     ("wrong", "text"),
     [
         (lambda: actorio.remote(3), "class or a function, not int"),
-        (lambda: actorio.remote(), "write @remote"),
+        (actorio.remote, "write @remote"),
         (lambda: actorio.remote(Plain, max_concurrency=2), "either one class or function, or options"),
         (lambda: actorio.remote(Plain, Plain), "either one class or function, or options"),
         (lambda: actorio.remote(Counter), "is remote already"),
@@ -454,7 +454,7 @@ def test_a_constructor_takes_its_arguments_with(make, expected, session):
 
 
 def test_a_class_without_a_constructor_takes_none(session):
-    with pytest.raises(TypeError, match=r"Plain\.__init__\(\) takes 0 positional arguments|takes no arguments"):
+    with pytest.raises(TypeError, match=r"Plain\.__init__\(\) takes 0 positional arguments"):
         actorio.remote(Plain).remote(1)
 
 
@@ -503,7 +503,7 @@ def test_attributes_and_properties_are_not_on_the_handle(name, shapes):
 
 
 def test_an_attribute_cannot_be_set_on_a_handle(shapes):
-    with pytest.raises(AttributeError, match="cannot set 'balance'.*lives in its own process"):
+    with pytest.raises(AttributeError, match=r"cannot set 'balance'.*lives in its own process"):
         shapes.balance = 3
 
 
@@ -805,7 +805,7 @@ def test_wait_of_an_empty_list_returns_two(session):
 @pytest.mark.parametrize(
     ("misuse", "error", "text"),
     [
-        (lambda ref: actorio.wait(ref), TypeError, "a list of ObjectRefs, not a ObjectRef"),
+        (actorio.wait, TypeError, "a list of ObjectRefs, not a ObjectRef"),
         (lambda ref: actorio.wait((ref,)), TypeError, "not a tuple"),
         (lambda ref: actorio.wait([ref, 3]), TypeError, "a list with a int in it"),
         (lambda ref: actorio.wait([ref, ref]), ValueError, "each reference once"),

@@ -40,7 +40,7 @@ class BorrowedResult(PendingResult):
         return str(self._exported[0])
 
     @property
-    def wanted(self) -> int:
+    def origin(self) -> int:
         """The owner's number of the result."""
         return int(self._exported[2])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from actorio._caller.loop_lane import LoopLane
@@ -26,21 +27,27 @@ class Context:
         self.pump = pump
         self.loop = loop
         self.lanes: dict[str, Lane] = {}
+        # Two threads must not connect at once: their calls to one actor share one order.
+        self._lock = threading.Lock()
 
     def open(self, address: str, explain: Explain, *, is_ordered: bool) -> Lane:
-        """Connects to an address.
+        """Returns the lane to an address, connected anew when there is none or it is lost.
 
         Raises:
             OSError: nobody listens there.
         """
+        with self._lock:
+            lane = self.lanes.get(address)
+            if lane is None or lane.is_lost:
+                lane = self.lanes[address] = self._connect(address, explain, is_ordered=is_ordered)
+            return lane
+
+    def _connect(self, address: str, explain: Explain, *, is_ordered: bool) -> Lane:
         sock = connect(address)
-        lane: Lane
-        if self.loop is None:
-            lane = ThreadLane(sock, self.pump, explain, is_ordered=is_ordered)
-            self.pump.add(lane)
-        else:
-            lane = LoopLane(sock, self.pump, explain, self.loop, is_ordered=is_ordered)
-        self.lanes[address] = lane
+        if self.loop is not None:
+            return LoopLane(sock, self.pump, explain, self.loop, is_ordered=is_ordered)
+        lane = ThreadLane(sock, self.pump, explain, is_ordered=is_ordered)
+        self.pump.add(lane)
         return lane
 
     def close(self) -> None:
@@ -57,6 +64,7 @@ class Contexts:
         self.pump = Pump()
         self.threads = Context(self.pump, None)
         self._loops: dict[asyncio.AbstractEventLoop, Context] = {}
+        self._lock = threading.Lock()
 
     def of(self, loop: asyncio.AbstractEventLoop | None) -> Context:
         """Returns the context of a loop, or that of the threads without one."""
@@ -64,8 +72,9 @@ class Contexts:
             return self.threads
         context = self._loops.get(loop)
         if context is None:
-            self._sweep()
-            context = self._loops[loop] = Context(self.pump, loop)
+            with self._lock:
+                self._sweep()
+                context = self._loops[loop] = Context(self.pump, loop)
         return context
 
     def _sweep(self) -> None:
@@ -79,7 +88,7 @@ class Contexts:
 
     def sever(self, address: str) -> None:
         """Closes the lanes to an address, in every context."""
-        for context in [self.threads, *self._loops.values()]:
+        for context in [self.threads, *list(self._loops.values())]:
             lane = context.lanes.pop(address, None)
             if lane is not None:
                 lane.close()

@@ -76,5 +76,6 @@ def _send(connection: Connection, number: int, result: PendingResult) -> None:
     elif result.state == ERROR:
         frame = connection.peer.failure(number, dumps(result.make_error()), is_pickled_error=True)
     else:
+        result.note_read()
         frame = connection.peer.failure(number, result.payload)
     connection.reply_soon(frame)

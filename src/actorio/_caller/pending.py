@@ -11,6 +11,7 @@ import asyncio
 import concurrent.futures
 from typing import TYPE_CHECKING, Any
 
+from actorio._caller.unread import UnreadFailure
 from actorio._model.errors import RayError, UnserializableException
 from actorio._model.failure import TaskFailure
 from actorio._model.reference import pending_of
@@ -43,10 +44,11 @@ class PendingResult:
         what: what was called, for errors.
     """
 
-    __slots__ = ("__weakref__", "_callbacks", "lane", "make_error", "number", "payload", "state", "what")
+    __slots__ = ("__weakref__", "_callbacks", "lane", "make_error", "number", "payload", "state", "unread", "what")
 
     payload: Payload
     make_error: Callable[[], BaseException]
+    unread: UnreadFailure
 
     def __init__(self, number: int, lane: Lane | None, what: MethodDefinition | str) -> None:
         self.number = number
@@ -61,6 +63,8 @@ class PendingResult:
         """Ends with what a reply says; calls the callbacks in this thread."""
         if self.state == PENDING:
             self.payload = payload
+            if state == FAILURE:
+                self.unread = UnreadFailure(payload)
             self.state = state
             if self._callbacks:
                 self._run_callbacks()
@@ -77,7 +81,13 @@ class PendingResult:
         if other.state == ERROR:
             self.fail(other.make_error)
         else:
+            other.note_read()
             self.complete(other.state, other.payload)
+
+    def note_read(self) -> None:
+        """Says that somebody has seen what this ended with, or will see it elsewhere."""
+        if self.state == FAILURE:
+            self.unread.is_read = True
 
     def add_callback(self, callback: Callback) -> None:
         """Calls ``callback`` once: now if done, otherwise in the thread that completes this."""
@@ -117,6 +127,11 @@ class PendingResult:
         """28 bytes: the process that made it, its number, and a fixed index as in Ray."""
         return HERE.identity + self.number.to_bytes(8, "big") + b"\x01\0\0\0"
 
+    @property
+    def origin(self) -> int:
+        """The number that its owner gave it: part of its identity, and enough of it to hash by."""
+        return self.number
+
     def is_done(self) -> bool:
         """Is there a value or an error?"""
         return self.state != PENDING
@@ -129,6 +144,7 @@ class PendingResult:
             except Exception as error:
                 raise UnserializableException(self._cannot_load(error)) from error
         if self.state == FAILURE:
+            self.unread.is_read = True
             raise RayTaskError.from_failure(TaskFailure.decode(bytes(self.payload)), wire.loads)
         raise self.make_error()
 
@@ -235,10 +251,10 @@ class _LoopWaker:
         self.future = loop.create_future()
 
     def __call__(self, _pending: PendingResult) -> None:
-        if running_loop() is self.loop:
-            self._wake()
-        else:
+        if running_loop() is not self.loop:
             _call_in(self.loop, self._wake)
+        elif not self.future.done():
+            self.future.set_result(None)
 
     def _wake(self) -> None:
         if not self.future.done():

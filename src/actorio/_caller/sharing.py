@@ -65,15 +65,13 @@ class Sharing:
 
     def _fetch(self, result: BorrowedResult) -> None:
         context = self._contexts().of(running_loop())
-        lane = context.lanes.get(result.owner)
-        if lane is None or lane.is_lost:
-            try:
-                lane = context.open(result.owner, self._losses.of_owner, is_ordered=False)
-            except OSError:
-                self._losses.of_owner([result], "")
-                return
+        try:
+            lane = context.open(result.owner, self._losses.of_owner, is_ordered=False)
+        except OSError:
+            self._losses.of_owner([result], "")
+            return
         result.lane = lane
-        lane.fetch(result, result.wanted)
+        lane.fetch(result, result.origin)
 
     def close(self) -> None:
         """Stops sharing; borrowers that still wait learn that the owner has gone."""

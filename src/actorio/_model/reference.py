@@ -122,7 +122,7 @@ class ObjectRef(Generic[T]):
         return f"ObjectRef({self.hex()})"
 
     def __hash__(self) -> int:
-        return hash(self._pending.identity)
+        return hash(self._pending.origin)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ObjectRef) and self._pending.identity == other._pending.identity

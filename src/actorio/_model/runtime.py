@@ -25,6 +25,10 @@ class Pending(Protocol):
     def identity(self) -> bytes:
         """28 bytes, the same for every reference to this result in every process."""
 
+    @property
+    def origin(self) -> int:
+        """Part of the identity, to hash by."""
+
     def is_done(self) -> bool:
         """Is there a value or an error?"""
 

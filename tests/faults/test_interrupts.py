@@ -1,0 +1,154 @@
+"""Ctrl-C: raised at once where the driver blocks, unseen by actors, and harmless to a session that goes on.
+
+That it is raised at once is a promise about time, so here, unlike elsewhere, time is asserted.
+"""
+
+import os
+import signal
+import time
+
+import pytest
+from tests.programs import SHUTDOWN_SECONDS, finish, output_of, start
+
+# "At once", in seconds, on a busy machine.
+AT_ONCE = 1.0
+
+# Prints "blocked" from the actor: by then the driver has asked for the result, or does so next.
+BLOCKED = """
+    class Endless:
+        def work(self):
+            print("blocked", flush=True)
+            time.sleep(1000)
+
+    ref = actorio.remote(Endless).remote().work.remote()
+"""
+
+
+def interrupt_when_blocked(text, before=""):
+    """Run a program in a terminal's foreground, so to speak; press Ctrl-C when it is blocked."""
+    process = start(before + BLOCKED + text, start_new_session=True)
+    assert "blocked" in process.stdout.readline()
+    pressed = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    return pressed, *finish(process)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "actorio.get(ref)",
+        "actorio.get([ref])",
+        "actorio.get(ref, timeout=1000)",
+        "actorio.wait([ref])",
+        "ref.future().result()",
+        "import asyncio; asyncio.run(asyncio.wait_for(ref, 1000))",
+    ],
+)
+def test_ctrl_c_ends_a_blocked_driver_with_one_traceback(wait, leaks):
+    pressed, code, _, errors = interrupt_when_blocked(f"""
+    {wait}
+    """)
+    assert time.monotonic() - pressed < SHUTDOWN_SECONDS
+    # As Python itself does: the shell shows 130.
+    assert code == -signal.SIGINT
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+    is_chained = "asyncio" in wait
+    assert is_chained or errors.count("Traceback (most recent call last)") == 1
+    assert leaks() == []
+
+
+def test_ctrl_c_is_raised_in_a_blocked_get_at_once_and_the_session_goes_on(leaks):
+    pressed, code, output, errors = interrupt_when_blocked("""
+    try:
+        actorio.get(ref)
+    except KeyboardInterrupt:
+        print(time.monotonic())
+    class Echo:
+        def echo(self, value):
+            return value
+    print(actorio.get(actorio.remote(Echo).remote().echo.remote(5)))
+    """)
+    assert (code, errors) == (0, "")
+    raised, echoed = output.split()
+    assert float(raised) - pressed < AT_ONCE
+    assert echoed == "5"
+    assert leaks() == []
+
+
+def test_lanes_stay_whole_when_ctrl_c_is_pressed_fifty_times_under_load(leaks):
+    lines = output_of("""
+        import asyncio, random
+
+        class Plain:
+            def echo(self, value):
+                return value
+
+        class Async:
+            async def echo(self, value):
+                return value
+
+        plain, asynchronous = actorio.remote(Plain).remote(), actorio.remote(Async).remote()
+        actors = [plain, asynchronous]
+        wrong, pressed, is_over = [], 0, False
+
+        def load():
+            while not is_over:
+                refs = [actor.echo.remote(("x" * n, n)) for n in range(20) for actor in actors]
+                wrong.extend(value for value in actorio.get(refs) if len(value[0]) != value[1])
+
+        async def load_loop():
+            while not is_over:
+                values = await asyncio.gather(*[actor.echo.remote(("x" * n, n)) for n in range(20) for actor in actors])
+                wrong.extend(value for value in values if len(value[0]) != value[1])
+
+        def press():
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threads = [threading.Thread(target=load), threading.Thread(target=lambda: asyncio.run(load_loop()))]
+        for thread in threads:
+            thread.start()
+        actorio.get([actor.echo.remote(0) for actor in actors])
+        while pressed < 50:
+            refs = []
+            timer = threading.Timer(random.uniform(0, 0.02), press)
+            try:
+                timer.start()
+                while True:
+                    number = len(refs)
+                    ref = actors[number % 2].echo.remote(("x" * number, number))
+                    refs.append((number, ref))
+                    if not number % 7:
+                        actorio.get([ref for _, ref in refs[-7:]])
+            except KeyboardInterrupt:
+                pressed += 1
+            for number, ref in refs:
+                assert actorio.get(ref, timeout=20) == ("x" * number, number)
+        is_over = True
+        for thread in threads:
+            thread.join()
+        print(pressed, wrong)
+    """)
+    assert lines == ["50 []"]
+    assert leaks() == []
+
+
+def test_ctrl_c_does_not_reach_actors(leaks):
+    before = """
+    class Echo:
+        def pid(self):
+            return os.getpid()
+
+    other = actorio.remote(Echo).remote()
+    pid = actorio.get(other.pid.remote())
+    """
+    _, code, output, errors = interrupt_when_blocked(
+        """
+    try:
+        actorio.get(ref)
+    except KeyboardInterrupt:
+        print(actorio.get(other.pid.remote()) == pid, ref.done())
+    """,
+        before,
+    )
+    assert (code, output, errors) == (0, "True False\n", "")
+    assert leaks() == []
