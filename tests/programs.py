@@ -22,7 +22,7 @@ SHUTDOWN_SECONDS = 2.0 + 0.5
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def start(text, *arguments, **options):
+def start(text, /, *arguments, **options):
     """Start a program; its streams are pipes and texts unless `options` of Popen say otherwise."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | {"text": True, "cwd": ROOT}
     command = [sys.executable, "-c", PRELUDE + dedent(text), *map(str, arguments)]
@@ -40,12 +40,12 @@ def finish(process):
     return process.returncode, output, errors
 
 
-def run(text, *arguments, **options):
+def run(text, /, *arguments, **options):
     """Run a program to its end; return its exit code, output and errors."""
     return finish(start(text, *arguments, **options))
 
 
-def output_of(text, *arguments, **options):
+def output_of(text, /, *arguments, **options):
     """Run a program that ends well without a word on stderr; return the lines of its output."""
     code, output, errors = run(text, *arguments, **options)
     assert (code, errors) == (0, ""), f"exit code {code}\n{output}\n{errors}"

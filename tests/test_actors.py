@@ -1,6 +1,8 @@
 """Actors at work: their kinds, their threads, how many calls run and in which order, and what arguments become."""
 
 import asyncio
+import concurrent.futures
+import contextlib
 import inspect
 import os
 import subprocess
@@ -11,6 +13,7 @@ import time
 import pytest
 
 import actorio
+from actorio._caller import contexts
 from actorio._model import runtime as runtime_port
 
 PATIENCE = 20
@@ -402,6 +405,22 @@ def test_copies_of_a_handle_share_one_order(session):
     assert actorio.get(twin.read.remote()) == list(range(100))
 
 
+def test_threads_whose_first_calls_meet_share_one_connection(session, monkeypatch):
+    meeting, connect = threading.Barrier(2), contexts.connect
+
+    def connect_together(address):
+        # Whoever lets one thread in at a time breaks the barrier, and is right to.
+        with contextlib.suppress(threading.BrokenBarrierError):
+            meeting.wait(0.2)
+        return connect(address)
+
+    monkeypatch.setattr(contexts, "connect", connect_together)
+    journal = journal_of("single-threaded")
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        refs = list(pool.map(journal.note.remote, range(2)))
+    assert len({ref._pending.lane for ref in refs}) == 1
+
+
 # -- a busy actor --------------------------------------------------------------------------------------------------
 
 
@@ -706,6 +725,21 @@ def test_held_back_calls_keep_their_order_whichever_argument_comes_first(session
         actorio.get(gate.open.remote())
     assert actorio.get(refs) == [0, 1, 2]
     assert actorio.get(journal.read.remote()) == [0, 1, 2]
+
+
+def test_calls_made_while_an_argument_arrives_keep_their_order(session):
+    # Threads change places often, so that arguments arrive at every point of a call.
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        journal, receiver = journal_of("single-threaded"), journal_of("single-threaded")
+        for start in range(0, 3000, 60):
+            journal.note.remote(receiver.note.remote(start))
+            for n in range(start + 1, start + 60):
+                journal.note.remote(n)
+        assert actorio.get(journal.read.remote()) == list(range(3000))
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_a_failed_argument_releases_the_calls_held_back_behind_it(gate):

@@ -539,6 +539,17 @@ def test_a_result_that_cannot_be_pickled_names_the_culprit_and_the_call(method, 
     assert actorio.get(exchange.take.remote(1)) == "int"
 
 
+@pytest.mark.parametrize("cls", [Raising, AsyncRaising])
+def test_a_generator_from_a_plain_method_is_refused_in_the_same_words_by_every_kind(cls, session):
+    class Generating(cls):
+        def generate(self):
+            yield 1
+
+    error = error_of(actorio.remote(Generating).remote().generate.remote())
+    assert isinstance(error, TypeError)
+    assert "Generating.generate(): result (generator) cannot be pickled" in str(error)
+
+
 def test_a_result_of_a_task_that_cannot_be_pickled_names_the_task(session):
     @actorio.remote
     def make():

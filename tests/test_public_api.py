@@ -1,11 +1,15 @@
 """The public API as its users meet it: names, sessions, classes, options, calls, handles, references, the verbs."""
 
 import asyncio
+import concurrent.futures
 import copy
+import gc
 import pickle
 import re
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -165,6 +169,76 @@ def test_a_handle_from_an_earlier_session_says_so():
             old.add.remote()
 
 
+@actorio.remote
+class Hanging:
+    def __init__(self, *, is_born=True):
+        if not is_born:
+            threading.Event().wait()
+
+    def hang(self, _=None):
+        threading.Event().wait()
+
+    def lend(self, other):
+        return [other.hang.remote()]
+
+
+async def _hang(actor):
+    return actor.hang.remote()
+
+
+def _hang_in_a_thread(actor):
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(actor.hang.remote).result()
+
+
+def _hang_on_loops(actor):
+    ref = asyncio.run(_hang(actor))
+    # The next loop sees that this one has closed.
+    asyncio.run(_hang(actor))
+    return ref
+
+
+PENDING = {
+    "a thread": lambda actor: actor.hang.remote(),
+    "another thread": _hang_in_a_thread,
+    "a loop that has closed": lambda actor: asyncio.run(_hang(actor)),
+    "a loop that has closed, with others after it": _hang_on_loops,
+    "a call that waits for its argument": lambda actor: actor.hang.remote(Hanging.remote().hang.remote()),
+    "an actor whose constructor has not ended": lambda _: Hanging.remote(is_born=False).hang.remote(),
+    "another process": lambda actor: actorio.get(actor.lend.remote(Hanging.remote()))[0],
+}
+
+
+@pytest.mark.parametrize("make", PENDING.values(), ids=PENDING)
+def test_shutdown_ends_a_reference_that_waits_made_by(make):
+    with actorio.init():
+        ref = make(Hanging.remote())
+        assert not ref.done()
+    assert ref.done()
+    assert isinstance(ref.exception(), RayError)
+
+
+def test_references_of_loops_that_have_closed_keep_no_connection_once_they_are_done():
+    async def call(actor):
+        return actor.until.remote("released")
+
+    with actorio.init():
+        waiting = Waiting.remote()
+        asyncio.run(_await(waiting.now.remote(1)))
+        few = _sockets()
+        refs = [asyncio.run(call(waiting)) for _ in range(20)]
+        waiting.release.remote("released")
+        actorio.get(refs)
+        # Whoever comes next finds that they are done.
+        asyncio.run(_await(waiting.now.remote(1)))
+        assert _sockets() <= few + 2
+
+
+def _sockets():
+    # Those that are closed are still seen until they are collected.
+    return sum(isinstance(thing, socket.socket) and thing.fileno() >= 0 for thing in gc.get_objects())
+
+
 def test_a_program_written_for_ray_runs_with_the_import_changed(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
@@ -290,13 +364,9 @@ def test_a_method_with_options_is_called_the_same_way(session):
 @actorio.remote(max_concurrency=3)
 class Meeting:
     def __init__(self):
-        import threading
-
         self.barrier = threading.Barrier(3)
 
     def attend(self, patience):
-        import threading
-
         try:
             self.barrier.wait(patience)
         except threading.BrokenBarrierError:
@@ -427,6 +497,7 @@ CALLS = {
     "all keyword-only arguments": (lambda s: s.keywords.remote(other=3, key=2, a=1), (1, 2, 3)),
     "positional-only arguments": (lambda s: s.positional.remote(1, 3), (1, 3)),
     "any arguments": (lambda s: s.anything.remote(1, 2, x=3, self_=4), ((1, 2), {"x": 3, "self_": 4})),
+    "any keyword, self among them": (lambda s: s.anything.remote(self=1, args=2), ((), {"self": 1, "args": 2})),
     "any arguments, none given": (lambda s: s.anything.remote(), ((), {})),
     "a private method": (lambda s: s._private.remote(), "private"),
     "__call__": (lambda s: s.__call__.remote(8), "called with 8"),

@@ -11,6 +11,7 @@ from actorio._wire.peer import ActorPeer, CallerPeer
 SMALL_LARGE = 16
 PAYLOADS = st.sampled_from([0, 1, SMALL_LARGE - 1, SMALL_LARGE, 5 * SMALL_LARGE]).map(lambda size: b"p" * size)
 CHUNKS = st.integers(0, 120)
+PARTS = st.lists(st.integers(0, 9), max_size=3)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -39,7 +40,9 @@ class Peers(RuleBasedStateMachine):
         del pipe[:count]
         return data
 
-    @rule(method=st.sampled_from(["", "add", "ü" * 40]), payload=PAYLOADS, parts=st.lists(st.integers(0, 9), max_size=3))
+    @rule(
+        method=st.sampled_from(["", "add", "ü" * 40]), payload=PAYLOADS, parts=st.lists(st.integers(0, 9), max_size=3)
+    )
     def call(self, method, payload, parts):
         number = len(self.made)
         self.made.append((Call(number, method, tuple(parts)), payload))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from actorio._model.birth import Birth, Surroundings
 from actorio._model.definition import ClassDefinition
 from actorio._model.failure import TaskFailure
-from actorio._wire.messages import Call, Failure, Fetch, Result
+from actorio._wire.messages import Failure, Result
 from actorio._wire.payload import dumps, loads
 from actorio._wire.peer import ActorPeer, CallerPeer
 from actorio._worker import threads
@@ -442,7 +442,3 @@ def test_requests_that_are_no_calls_are_declined_while_every_thread_is_busy():
         actor.executor.instance.gates[0][1].append("value")
         actor.executor.instance.gates[0][0].set()
         assert log.wait_for(lambda: len(log.answered) == 2)
-
-
-def test_the_messages_under_test_are_those_that_an_actor_may_get():
-    assert {Call, Fetch} == {type(request) for request, _ in Wire(Log()).requests([(0, "plain"), (1, "fetch")])}

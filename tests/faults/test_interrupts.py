@@ -80,26 +80,33 @@ def test_lanes_stay_whole_when_ctrl_c_is_pressed_fifty_times_under_load(leaks):
         import asyncio, random
 
         class Plain:
-            def echo(self, value):
-                return value
+            def echo(self, number, text):
+                return number, text
 
         class Async:
-            async def echo(self, value):
-                return value
+            async def echo(self, number, text):
+                return number, text
 
-        plain, asynchronous = actorio.remote(Plain).remote(), actorio.remote(Async).remote()
-        actors = [plain, asynchronous]
+        actors = [actorio.remote(Plain).remote(), actorio.remote(Async).remote()]
         wrong, pressed, is_over = [], 0, False
+
+        def value(number):
+            # Some fit into a socket, some do not.
+            return number, "x" * (number * 7919 % 300_001)
+
+        def call(numbers):
+            return [actors[number % 2].echo.remote(*value(number)) for number in numbers]
+
+        def check(numbers, values):
+            wrong.extend(number for number, got in zip(numbers, values, strict=True) if got != value(number))
 
         def load():
             while not is_over:
-                refs = [actor.echo.remote(("x" * n, n)) for n in range(20) for actor in actors]
-                wrong.extend(value for value in actorio.get(refs) if len(value[0]) != value[1])
+                check(range(20), actorio.get(call(range(20))))
 
         async def load_loop():
             while not is_over:
-                values = await asyncio.gather(*[actor.echo.remote(("x" * n, n)) for n in range(20) for actor in actors])
-                wrong.extend(value for value in values if len(value[0]) != value[1])
+                check(range(20), await asyncio.gather(*call(range(20))))
 
         def press():
             os.kill(os.getpid(), signal.SIGINT)
@@ -107,22 +114,18 @@ def test_lanes_stay_whole_when_ctrl_c_is_pressed_fifty_times_under_load(leaks):
         threads = [threading.Thread(target=load), threading.Thread(target=lambda: asyncio.run(load_loop()))]
         for thread in threads:
             thread.start()
-        actorio.get([actor.echo.remote(0) for actor in actors])
+        check(range(2), actorio.get(call(range(2))))
         while pressed < 50:
             refs = []
-            timer = threading.Timer(random.uniform(0, 0.02), press)
             try:
-                timer.start()
+                threading.Timer(random.uniform(0, 0.02), press).start()
                 while True:
-                    number = len(refs)
-                    ref = actors[number % 2].echo.remote(("x" * number, number))
-                    refs.append((number, ref))
-                    if not number % 7:
-                        actorio.get([ref for _, ref in refs[-7:]])
+                    refs += call([len(refs)])
+                    if not len(refs) % 7:
+                        actorio.get(refs[-7:])
             except KeyboardInterrupt:
                 pressed += 1
-            for number, ref in refs:
-                assert actorio.get(ref, timeout=20) == ("x" * number, number)
+            check(range(len(refs)), actorio.get(refs, timeout=20))
         is_over = True
         for thread in threads:
             thread.join()

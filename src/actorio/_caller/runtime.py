@@ -225,9 +225,12 @@ class CallerRuntime:
             self._block("get")
             if True not in [result.state > VALUE for result in results]:
                 wait_until_done(self.contexts.pump, results, len(results), timeout, fails_fast=True)
-        for result in results:
-            if result.state > VALUE:
-                result.value()
+        failed = next((result for result in results if result.state > VALUE), None)
+        if failed is not None:
+            for result in results:
+                # One error stands for all: the others were asked for, too.
+                result.note_read()
+            failed.value()
         late = [result for result in results if result.state == PENDING]
         if late:
             others = f" and {len(late) - 1} other results" if len(late) > 1 else ""
