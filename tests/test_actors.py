@@ -311,6 +311,9 @@ class Journal:
     def read(self):
         return list(self.notes)
 
+    def pause(self):
+        time.sleep(0.1)
+
     def passing(self, gate):
         return actorio.get(gate.passing.remote())
 
@@ -740,6 +743,26 @@ def test_calls_made_while_an_argument_arrives_keep_their_order(session):
         assert actorio.get(journal.read.remote()) == list(range(3000))
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_a_blocking_get_inside_a_running_loop_waits_for_arguments_too(session):
+    async def cell_of_a_notebook(first, second):
+        first.pause.remote()
+        return actorio.get(second.note.remote(first.note.remote(1)), timeout=5)
+
+    assert asyncio.run(cell_of_a_notebook(journal_of("single-threaded"), journal_of("single-threaded"))) == 1
+
+
+@pytest.mark.parametrize("kind", ["single-threaded", "async"])
+def test_a_call_that_waits_for_its_argument_ends_with_its_actor_and_was_not_run(kind, gate):
+    journal = journal_of(kind)
+    ref = journal.note.remote(gate.passing.remote("never"))
+    actorio.get(journal.__ray_ready__.remote() if kind == "async" else gate.until_came.remote(1))
+    actorio.kill(journal)
+    error = raised_by(lambda: actorio.get(ref, timeout=5))
+    assert isinstance(error, actorio.exceptions.ActorDiedError)
+    assert "The call" in str(error)
+    assert "was not run" in str(error)
 
 
 def test_a_failed_argument_releases_the_calls_held_back_behind_it(gate):

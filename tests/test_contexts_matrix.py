@@ -2,9 +2,10 @@
 
 import asyncio
 import concurrent.futures
-import functools
+import gc
 import itertools
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,10 +14,11 @@ import uvloop
 import actorio
 
 # How long anything may take, in seconds: only a test that fails takes so long.
-PATIENCE = 15
+PATIENCE = 10
 
 CONTEXTS = ["script", "thread", "asyncio", "uvloop", "async actor", "threaded actor"]
 OUTCOMES = ["value", "error", "pending"]
+DESCRIPTORS = Path("/proc/self/fd")
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 ON_BOTH_LOOPS = pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
 
@@ -26,8 +28,10 @@ keys = map("key {}".format, itertools.count())
 # -- the actors ----------------------------------------------------------------------------------------------------
 
 
-def actor_classes():
-    """Return the classes; made in a function, so that they travel by value and no actor imports this module."""
+# Classes are made in functions, so that they travel by value and no actor imports this module.
+
+
+def source_classes():
 
     class Source:
         """Makes the results that the others hand about; a pending one is there once its gate is open."""
@@ -59,6 +63,10 @@ def actor_classes():
         def open(self, sources, key):
             sources[0].open.remote(key)
 
+    return Source, Opener
+
+
+def party_classes():
     class AsyncParty:
         async def make(self, sources, outcome, key):
             return [sources[0].give.remote(outcome, key)]
@@ -87,7 +95,7 @@ def actor_classes():
         def read_future(self, refs):
             return refs[0].future().result()
 
-    return SimpleNamespace(Source=Source, Opener=Opener, AsyncParty=AsyncParty, ThreadedParty=ThreadedParty)
+    return AsyncParty, ThreadedParty
 
 
 # -- the contexts --------------------------------------------------------------------------------------------------
@@ -189,9 +197,8 @@ class World:
     """The actors and the contexts; all tests of the module share them."""
 
     def __init__(self):
-        self.classes = actor_classes()
-        self.source = actorio.remote(self.classes.Source).remote()
-        self.opener = actorio.remote(self.classes.Opener).remote()
+        self.source, self.opener = (actorio.remote(cls).remote() for cls in source_classes())
+        self.async_party, self.threaded_party = map(actorio.remote, party_classes())
         self.elsewhere = concurrent.futures.ThreadPoolExecutor(1)
         self.contexts = {}
 
@@ -203,8 +210,8 @@ class World:
                 "thread": lambda: Thread(self),
                 "asyncio": lambda: Loop(self, asyncio.new_event_loop),
                 "uvloop": lambda: Loop(self, uvloop.new_event_loop),
-                "async actor": lambda: Actor(self, actorio.remote(self.classes.AsyncParty).remote()),
-                "threaded actor": lambda: Actor(self, actorio.remote(self.classes.ThreadedParty).remote()),
+                "async actor": lambda: Actor(self, self.async_party.remote()),
+                "threaded actor": lambda: Actor(self, self.threaded_party.remote()),
             }[kind]()
         return self.contexts[kind, other]
 
@@ -342,6 +349,28 @@ def test_a_loop_that_closes_while_others_wait_for_its_result_does_not_disturb_th
     loop.close()
     world.open_elsewhere(key)
     assert (future.result(PATIENCE), waits.result(PATIENCE)) == ([key], [key])
+
+
+def descriptors():
+    gc.collect()
+    return sum(1 for _ in DESCRIPTORS.iterdir())
+
+
+@pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="descriptors are counted in /proc")
+@ON_BOTH_LOOPS
+def test_the_connections_of_closed_loops_are_closed_when_their_results_have_come(world, new_loop):
+    before = descriptors()
+    for _ in range(2):
+        made = []
+        for _ in range(10):
+            # Each new loop finds the one before it closed, with its result still to come.
+            key, loop, ref = gated(world, new_loop)
+            loop.close()
+            made.append((key, ref))
+        for key, _ in made:
+            world.open_elsewhere(key)
+        assert actorio.get([ref for _, ref in made], timeout=PATIENCE) == [[key] for key, _ in made]
+    assert descriptors() - before < 10
 
 
 # -- concurrent futures --------------------------------------------------------------------------------------------
@@ -574,6 +603,42 @@ async def test_a_blocking_get_completes_what_a_task_of_the_same_loop_awaits(worl
     world.open_elsewhere(key)
     assert actorio.get(ref, timeout=PATIENCE) == [key]
     assert await asyncio.wait_for(task, PATIENCE) == [key]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("reader", CONTEXTS)
+async def test_what_a_blocked_loop_has_asked_for_is_read_elsewhere(world, reader):
+    # As `list(pool.map(actorio.get, refs))` in a notebook: the loop's own thread waits for the one that reads.
+    key = next(keys)
+    ref = world.source.give.remote("pending", key)
+    assert world.context(reader).read(ref, key) == [key]
+
+
+@ON_BOTH_LOOPS
+def test_two_loops_that_block_for_each_others_results_both_get_them(world, new_loop):
+    made = {"one": (next(keys), concurrent.futures.Future()), "other": (next(keys), concurrent.futures.Future())}
+    both_block = threading.Barrier(2)
+
+    async def block(own, awaited):
+        key, future = made[own]
+        future.set_result(world.source.give.remote("pending", key))
+        # Let it be sent.
+        await asyncio.sleep(0)
+        ref = made[awaited][1].result(PATIENCE)
+        both_block.wait(PATIENCE)
+        world.open_elsewhere(key)
+        return actorio.get(ref, timeout=PATIENCE)
+
+    def run(own, awaited):
+        loop = new_loop()
+        try:
+            return loop.run_until_complete(block(own, awaited))
+        finally:
+            loop.close()
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(run, "one", "other"), pool.submit(run, "other", "one")]
+        assert [run.result() for run in runs] == [[made["other"][0]], [made["one"][0]]]
 
 
 @pytest.mark.anyio

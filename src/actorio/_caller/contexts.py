@@ -45,8 +45,8 @@ class Context:
     def _connect(self, address: str, explain: Explain, *, is_ordered: bool) -> Lane:
         sock = connect(address)
         if self.loop is not None:
-            return LoopLane(sock, self.pump, explain, self.loop, is_ordered=is_ordered)
-        lane = ThreadLane(sock, self.pump, explain, is_ordered=is_ordered)
+            return LoopLane(address, sock, self.pump, explain, self.loop, is_ordered=is_ordered)
+        lane = ThreadLane(address, sock, self.pump, explain, is_ordered=is_ordered)
         self.pump.add(lane)
         return lane
 
@@ -64,6 +64,7 @@ class Contexts:
         self.pump = Pump()
         self.threads = Context(self.pump, None)
         self._loops: dict[asyncio.AbstractEventLoop, Context] = {}
+        self._orphans: list[Lane] = []
         self._lock = threading.Lock()
 
     def of(self, loop: asyncio.AbstractEventLoop | None) -> Context:
@@ -79,12 +80,14 @@ class Contexts:
 
     def _sweep(self) -> None:
         """Closes what closed loops left; what they still wait for goes to the pump."""
+        self._orphans = [lane for lane in self._orphans if not lane.is_lost]
         for loop in [loop for loop in self._loops if loop.is_closed()]:
             for lane in self._loops.pop(loop).lanes.values():
                 if lane.is_idle():
                     lane.close()
                 else:
                     lane.adopt()
+                    self._orphans.append(lane)
 
     def sever(self, address: str) -> None:
         """Closes the lanes to an address, in every context."""
@@ -92,11 +95,16 @@ class Contexts:
             lane = context.lanes.pop(address, None)
             if lane is not None:
                 lane.close()
+        for lane in self._orphans:
+            if lane.address == address:
+                lane.close()
 
     def close(self) -> None:
         """Closes every lane of every context, and the pump."""
         for context in [self.threads, *self._loops.values()]:
             context.close()
+        for lane in self._orphans:
+            lane.close()
         self.pump.close()
 
     def abandon(self) -> None:
@@ -104,4 +112,6 @@ class Contexts:
         for context in [self.threads, *self._loops.values()]:
             for lane in context.lanes.values():
                 lane.sock.close()
+        for lane in self._orphans:
+            lane.sock.close()
         self.pump.abandon()

@@ -45,8 +45,11 @@ class Lane:
 
     # The loop that reads this lane; None when the pump does.
     loop: asyncio.AbstractEventLoop | None = None
+    # Its loop has closed: it goes with the last result that it waits for.
+    is_orphan = False
 
-    def __init__(self, sock: socket.socket, pump: Pump, explain: Explain, *, is_ordered: bool) -> None:
+    def __init__(self, address: str, sock: socket.socket, pump: Pump, explain: Explain, *, is_ordered: bool) -> None:
+        self.address = address
         self.sock = sock
         self.pump = pump
         self.is_ordered = is_ordered
@@ -167,6 +170,8 @@ class Lane:
                 result.fail(lambda payload=payload: loads(payload))  # type: ignore[misc]
             else:
                 result.complete(FAILURE, payload)
+        if self.is_orphan and self.is_idle():
+            self.close()
 
     def _receive(self) -> list[tuple[PendingResult, Reply, Payload]]:
         reader = self._peer.reader
@@ -202,13 +207,12 @@ class Lane:
             open_results = self._peer.close()
             self._out.clear()
             if self.sock.fileno() >= 0:
-                self._forget()
-                self.sock.close()
+                self._close_socket()
         if open_results:
             self._explain(open_results, complaint)
 
-    def _forget(self) -> None:
-        """Takes the socket out of whatever watches it; it is closed next."""
+    def _close_socket(self) -> None:
+        """Takes the socket out of whatever watches it, and closes it."""
         raise NotImplementedError
 
     def close(self) -> None:

@@ -21,9 +21,16 @@ class LoopLane(Lane):
     """The lane of an event loop: read by the loop, written once per iteration."""
 
     def __init__(
-        self, sock: socket.socket, pump: Pump, explain: Explain, loop: asyncio.AbstractEventLoop, *, is_ordered: bool
+        self,
+        address: str,
+        sock: socket.socket,
+        pump: Pump,
+        explain: Explain,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        is_ordered: bool,
     ) -> None:
-        super().__init__(sock, pump, explain, is_ordered=is_ordered)
+        super().__init__(address, sock, pump, explain, is_ordered=is_ordered)
         self.loop: asyncio.AbstractEventLoop | None = loop
         self._home = loop
         self._is_scheduled = False
@@ -81,20 +88,26 @@ class LoopLane(Lane):
         if self.loop is None:
             return
         self.loop = None
+        self.is_orphan = True
         self.pump.add(self)
         self.flush()
 
-    def _forget(self) -> None:
+    def _close_socket(self) -> None:
         self.pump.forget(self)
-        if not self._home.is_closed():
-            fd = self.sock.fileno()
-            self._home.remove_reader(fd)
-            self._home.remove_writer(fd)
-
-    def close(self) -> None:
-        """Closes the connection; when its loop runs in another thread, that thread does so."""
-        if self._home.is_running() and running_loop() is not self._home:
+        if self._home.is_closed():
+            self.sock.close()
+        elif running_loop() is self._home or not self._home.is_running():
+            self._close_in_loop()
+        else:
+            # The loop watches the socket and runs in another thread: only there can it be told to stop.
             with suppress(OSError):
                 self.sock.shutdown(socket.SHUT_RDWR)
-        else:
-            super().close()
+            with suppress(RuntimeError):
+                self._home.call_soon_threadsafe(self._close_in_loop)
+
+    def _close_in_loop(self) -> None:
+        fd = self.sock.fileno()
+        if fd >= 0:
+            self._home.remove_reader(fd)
+            self._home.remove_writer(fd)
+            self.sock.close()

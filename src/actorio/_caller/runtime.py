@@ -131,7 +131,10 @@ class CallerRuntime:
         kwargs: Mapping[str, Any],
         wire_name: str = "",
     ) -> ObjectRef[Any]:
-        """Sends a call on the lane of the running context; ``wire_name`` is the method's, where it differs."""
+        """Sends a call on the lane of the running context.
+
+        ``wire_name`` is for tasks: the worker's method, whose first argument is the function.
+        """
         name = wire_name or method.name
         if has_references(args, kwargs):
             return self._call_with_references(identity, method, args, kwargs, name)
@@ -143,7 +146,7 @@ class CallerRuntime:
         try:
             payload = dumps((args, kwargs))
         except Exception as error:
-            raise UnpicklableError(explain_arguments(args, kwargs, method)) from error
+            raise UnpicklableError(explain_arguments(args[1:] if wire_name else args, kwargs, method)) from error
         result = PendingResult(next(self._numbers), lane, method)
         if lane is None:
             self._losses.never_connected(identity, result)

@@ -38,5 +38,6 @@ class ThreadLane(Lane):
         """See `Lane.keep_pumped`."""
         self.pump.pump_until_done(result)
 
-    def _forget(self) -> None:
+    def _close_socket(self) -> None:
         self.pump.forget(self)
+        self.sock.close()

@@ -6,7 +6,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
-from actorio._caller.pending import PENDING, VALUE, running_loop
+from actorio._caller.pending import PENDING, VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def wait_until_done(
     for result in undone:
         result.add_callback(waiter)
     try:
-        with pump.borrowing(_lanes_to_borrow(undone)):
+        with pump.borrowing(_lanes_of_loops(undone)):
             pump.wait(waiter, timeout)
     finally:
         for result in undone:
@@ -80,12 +80,14 @@ def wait_until_done(
                 result.discard_callback(waiter)
 
 
-def _lanes_to_borrow(results: Sequence[PendingResult]) -> set[Lane]:
-    """Returns the lanes that nobody would read while this thread blocks: their loop is its own, or does not run."""
-    here = running_loop()
+def _lanes_of_loops(results: Sequence[PendingResult]) -> set[Lane]:
+    """Returns the lanes that belong to event loops.
+
+    The pump reads them, too, while this thread blocks: their loop may be this thread's own, may not run at all, or
+    may be blocked in another thread.
+    """
     lanes = {result.lane for result in results if result.lane is not None and result.lane.loop is not None}
-    for lane in list(lanes):
-        loop = lane.loop
-        if loop is not None and loop.is_closed():
+    for lane in lanes:
+        if lane.loop is not None and lane.loop.is_closed():
             lane.adopt()
-    return {lane for lane in lanes if lane.loop is not None and (lane.loop is here or not lane.loop.is_running())}
+    return {lane for lane in lanes if lane.loop is not None}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextvars
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actorio._model.handle import ActorHandle
 
-# The call that runs in this task or thread, whatever the dispatcher makes of it.
-CURRENT_CALL: contextvars.ContextVar[tuple[object, ...] | None] = contextvars.ContextVar("actorio_call", default=None)
+# The call that runs in this task or thread: the connection that it came on, its header, its payload.
+CURRENT_CALL: contextvars.ContextVar[tuple[Any, ...] | None] = contextvars.ContextVar("actorio_call", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class RuntimeContext:
     def get_task_id(self) -> str | None:
         """Returns the id of the call that runs this code, None outside a call. It differs from call to call."""
         call = CURRENT_CALL.get()
-        return None if call is None else f"{os.getpid():016x}{id(call):016x}"
+        return None if call is None else f"{os.getpid():08x}{id(call[0]):016x}{call[1].id:016x}"
 
     def get_job_id(self) -> str:
         """Returns the session's name: a session is what Ray calls a job."""

@@ -96,7 +96,7 @@ class ActorMethod:
         self._definition = definition
         self._name = name
 
-    def remote(self, *args: Any, **kwargs: Any) -> ObjectRef[Any]:
+    def remote(self, /, *args: Any, **kwargs: Any) -> ObjectRef[Any]:
         """Sends the call; returns the reference of its result at once. Never waits, may be called anywhere.
 
         The arguments are pickled before it returns, so they may be changed afterwards. References among them are
@@ -120,7 +120,7 @@ class ActorMethod:
         validate(METHOD_OPTIONS, options, f"{self!r}.options()")
         return ActorMethod(self._identity, self._definition, self._name)
 
-    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+    def __call__(self, /, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Raises TypeError: a method runs in the actor.
 
         Raises:

@@ -33,7 +33,7 @@ class ActorClass:
         self.__module__ = cls.__module__
         self.__doc__ = cls.__doc__
 
-    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle:
+    def remote(self, /, *args: Any, **kwargs: Any) -> ActorHandle:
         """Starts an actor; returns its handle at once. Its constructor runs in the actor's own process.
 
         A constructor that raises makes every call on the handle raise `ActorDiedError` with its traceback.
@@ -65,7 +65,7 @@ class ActorClass:
         changed._definition, changed._payload = self._definition, self._payload
         return changed
 
-    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+    def __call__(self, /, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Raises TypeError: instances live in processes of their own.
 
         Raises:
@@ -101,7 +101,7 @@ class RemoteFunction:
         self.__module__ = function.__module__
         self.__doc__ = function.__doc__
 
-    def remote(self, *args: Any, **kwargs: Any) -> ObjectRef[Any]:
+    def remote(self, /, *args: Any, **kwargs: Any) -> ObjectRef[Any]:
         """Runs the function in a worker; returns the reference of its result at once.
 
         ``async def`` functions run too, on an event loop of their own.
@@ -131,7 +131,7 @@ class RemoteFunction:
         changed._definition, changed._payload = self._definition, self._payload
         return changed
 
-    def __call__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+    def __call__(self, /, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Raises TypeError: the function runs in a worker.
 
         Raises:

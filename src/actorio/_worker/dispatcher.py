@@ -5,7 +5,8 @@ Everything here runs in the loop's thread, which is the process's main thread.
 
 from __future__ import annotations
 
-import asyncio
+import inspect
+from types import CoroutineType
 from typing import TYPE_CHECKING
 
 from actorio._wire.messages import Call
@@ -13,6 +14,7 @@ from actorio._worker.executor import ActorEndsError, Delivered, decline
 from actorio._worker.mailbox import Mailbox
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from actorio._transport.serving import Connection
@@ -71,7 +73,7 @@ class LoopDispatcher:
         try:
             method, args, kwargs = executor.prepare(call)
             value = method.function(*args, **kwargs)
-            if method.is_async or asyncio.iscoroutine(value):
+            if value.__class__ is CoroutineType or (method.is_async and inspect.isawaitable(value)):
                 value = await value
             frame = executor.reply(call, value)
         except BaseException as error:  # whatever a method raises is its caller's
