@@ -109,10 +109,9 @@ def _tracker_pipe() -> set[tuple[str, str]]:
 
 
 def _session_directories() -> set[str]:
-    rooms = [Path(tempfile.gettempdir()) / f"actorio-{os.getuid()}"]
-    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
-        rooms.append(Path(runtime) / "actorio")
-    return {str(entry) for room in rooms if room.is_dir() for entry in room.iterdir()}
+    # Only where this run's sessions live: those of other programs on the machine come and go.
+    room = Path(os.environ["XDG_RUNTIME_DIR"]) / "actorio"
+    return {str(entry) for entry in room.iterdir()} if room.is_dir() else set()
 
 
 def _is_initialized() -> bool:

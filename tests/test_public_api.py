@@ -456,7 +456,7 @@ class Shapes(Base):
     def positional(self, a, b=2, /):
         return a, b
 
-    def anything(self, *args, **kwargs):
+    def anything(self, /, *args, **kwargs):
         return args, kwargs
 
     def _private(self):

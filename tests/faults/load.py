@@ -235,17 +235,19 @@ def what_remains(look):
     return left
 
 
-def is_left(pid):
-    """Is the process there? One that has ended and was handed to init is gone: when init takes note is its affair."""
+def describe(pids):
+    return [text for pid in pids if (text := describe_one(pid))]
+
+
+def describe_one(pid):
+    """Say what process there is. One that has ended and was handed to init is gone: init takes note when it likes."""
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE or process.ppid() not in {0, 1}
+        status, parent = process.status(), process.ppid()
     except psutil.NoSuchProcess:
-        return False
-
-
-def describe(pids):
-    return [f"process {pid}: {' '.join(psutil.Process(pid).cmdline())}" for pid in pids if is_left(pid)]
+        return ""
+    is_gone = status == psutil.STATUS_ZOMBIE and parent in {0, 1}
+    return "" if is_gone else f"process {pid} ({status}), child of {parent}"
 
 
 def kill_session(victim, seeds):

@@ -111,7 +111,7 @@ class Contexts:
         """Closes this process's copies of the sockets; in a forked child."""
         for context in [self.threads, *self._loops.values()]:
             for lane in context.lanes.values():
-                lane.sock.close()
+                lane.abandon()
         for lane in self._orphans:
-            lane.sock.close()
+            lane.abandon()
         self.pump.abandon()

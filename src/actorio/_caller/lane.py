@@ -11,9 +11,9 @@ of its lane when the actor is ordered (one thread), and nobody else's.
 from __future__ import annotations
 
 import threading
-from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from actorio._caller.held import HeldCalls
 from actorio._caller.pending import FAILURE, VALUE
 from actorio._transport.sockets import CHUNK
 from actorio._wire.frames import ProtocolError
@@ -24,20 +24,22 @@ from actorio._wire.peer import CallerPeer
 if TYPE_CHECKING:
     import asyncio
     import socket
-    from collections.abc import Callable
 
-    from actorio._caller.held import HeldCall
     from actorio._caller.pending import PendingResult
     from actorio._caller.pump import Pump
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Reply
 
-    # Ends the results of a lost lane with an error; the text is the protocol's complaint, if there was one.
-    Explain = Callable[[list[PendingResult], str], None]
-
 
 # Replies nobody asks for are read this often, in calls, so that neither side piles them up.
 DRAIN_EVERY = 256
+
+
+class Explain(Protocol):
+    """Ends the results of a lost lane with an error."""
+
+    def __call__(self, results: list[PendingResult], complaint: str, *, may_have_run: bool) -> None:
+        """Says why; ``complaint`` is the protocol's, if there was one."""
 
 
 class Lane:
@@ -45,6 +47,8 @@ class Lane:
 
     # The loop that reads this lane; None when the pump does.
     loop: asyncio.AbstractEventLoop | None = None
+    # The pump reads it, too, since its loop may be blocked.
+    is_borrowed = False
     # Its loop has closed: it goes with the last result that it waits for.
     is_orphan = False
 
@@ -53,7 +57,7 @@ class Lane:
         self.sock = sock
         self.pump = pump
         self.is_ordered = is_ordered
-        self.held: deque[HeldCall] = deque()
+        self.held = HeldCalls(is_ordered=is_ordered)
         self.is_lost = False
         self._explain = explain
         self._peer: CallerPeer[PendingResult] = CallerPeer()
@@ -80,36 +84,6 @@ class Lane:
             self._write(self._peer.fetch(result.number, result, wanted))
         if self.is_lost:
             self._give_up("")
-
-    def hold(self, held: HeldCall) -> None:
-        """Keeps a call until its arguments are there, and in its place among the calls of this lane."""
-        self.held.append(held)
-        for dependency in list(held.missing):
-            dependency.add_callback(lambda done, held=held: self._arrived(held, done))  # type: ignore[misc]
-        self.send_held()
-
-    def _arrived(self, held: HeldCall, dependency: PendingResult) -> None:
-        held.missing.discard(dependency)
-        if not held.missing:
-            self.send_held()
-
-    def send_held(self) -> None:
-        """Sends the held calls whose turn it is."""
-        if self.is_ordered:
-            while self.held and not self.held[0].missing:
-                try:
-                    held = self.held.popleft()
-                except IndexError:
-                    return
-                held.send()
-            return
-        for held in [held for held in self.held if not held.missing]:
-            try:
-                self.held.remove(held)
-            except ValueError:
-                # Another thread sends it.
-                continue
-            held.send()
 
     def _write(self, frame: bytes) -> None:
         raise NotImplementedError
@@ -204,12 +178,20 @@ class Lane:
 
     def _give_up(self, complaint: str) -> None:
         with self._lock:
-            open_results = self._peer.close()
+            sent, held = self._peer.close(), self.held.clear()
             self._out.clear()
             if self.sock.fileno() >= 0:
                 self._close_socket()
-        if open_results:
-            self._explain(open_results, complaint)
+        if sent:
+            self._explain(sent, complaint, may_have_run=True)
+        if held:
+            self._explain(held, complaint, may_have_run=False)
+
+    def abandon(self) -> None:
+        """Closes this process's copy of the socket, in a forked child; what is pending belongs to the parent."""
+        for result in [*self._peer.close(), *self.held.clear()]:
+            result.abandon()
+        self.sock.close()
 
     def _close_socket(self) -> None:
         """Takes the socket out of whatever watches it, and closes it."""

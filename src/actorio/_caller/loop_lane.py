@@ -38,7 +38,8 @@ class LoopLane(Lane):
 
     def _write(self, frame: bytes) -> None:
         self._out += frame
-        if self.loop is None:
+        if self.is_borrowed or running_loop() is not self._home:
+            # The loop is blocked, or a call that was held is sent in another thread: nobody may ever flush it later.
             self._flush()
         elif not self._is_scheduled:
             self._is_scheduled = True
@@ -48,22 +49,11 @@ class LoopLane(Lane):
         self._is_scheduled = False
         self.flush()
 
-    def send_held(self) -> None:
-        """Sends held calls in the loop's thread, whoever brought the last argument."""
-        if self.loop is None:
-            super().send_held()
-            return
-        try:
-            self._home.call_soon_threadsafe(super().send_held)
-        except RuntimeError:
-            # The loop has closed; from now on the pump has this lane.
-            self.adopt()
-            super().send_held()
-
     def _watch_writable(self, *, is_wanted: bool) -> None:
         if running_loop() is not self._home:
-            # Flushed by a thread that has borrowed the lane from its loop, or adopted it.
-            self.pump.watch_writable(self, is_wanted=is_wanted)
+            # Flushed by a thread that has borrowed the lane from its loop, or adopted it, or has sent a held call.
+            if not self.pump.watch_writable(self, is_wanted=is_wanted) and is_wanted:
+                self.take_back()
         elif is_wanted:
             self._home.add_writer(self.sock.fileno(), self.flush)
         else:

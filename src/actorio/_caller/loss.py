@@ -28,7 +28,11 @@ class Losses:
 
     def explainer(self, identity: ActorIdentity) -> Explain:
         """Returns what a lane to this actor calls when it is lost."""
-        return lambda results, complaint: self._ask(identity, results, complaint, may_have_run=True)
+
+        def explain(results: list[PendingResult], complaint: str, *, may_have_run: bool) -> None:
+            self._ask(identity, results, complaint, may_have_run=may_have_run)
+
+        return explain
 
     def never_connected(self, identity: ActorIdentity, result: PendingResult) -> None:
         """Ends a call that could not even be sent: nobody listens at the actor's address."""
@@ -48,7 +52,7 @@ class Losses:
         else:
             node.ask_death(identity.actor_id, tell)
 
-    def of_owner(self, results: list[PendingResult], complaint: str) -> None:
+    def of_owner(self, results: list[PendingResult], complaint: str, *, may_have_run: bool) -> None:  # noqa: ARG002  # a value is no call
         """Ends borrowed results whose owner has gone."""
         for result in results:
             name = result.identity.hex()

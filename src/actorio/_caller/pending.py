@@ -12,7 +12,7 @@ import concurrent.futures
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.unread import UnreadFailure
-from actorio._model.errors import RayError, UnserializableException
+from actorio._model.errors import RayError, RaySystemError, UnserializableException
 from actorio._model.failure import TaskFailure
 from actorio._model.reference import pending_of
 from actorio._model.task_error import RayTaskError
@@ -88,6 +88,12 @@ class PendingResult:
         """Says that somebody has seen what this ended with, or will see it elsewhere."""
         if self.state == FAILURE:
             self.unread.is_read = True
+
+    def abandon(self) -> None:
+        """Ends without waking anybody: whoever waits does so in the parent of this forked process."""
+        if self.state == PENDING:
+            self.make_error = _not_ours
+            self.state = ERROR
 
     def add_callback(self, callback: Callback) -> None:
         """Calls ``callback`` once: now if done, otherwise in the thread that completes this."""
@@ -239,6 +245,13 @@ def result_of(ref: ObjectRef[Any]) -> PendingResult:
     if not isinstance(pending, PendingResult):
         raise RayError(f"{ref!r} was made by another engine")
     return pending
+
+
+def _not_ours() -> RaySystemError:
+    return RaySystemError(
+        "this reference belongs to a session that this process has left, by shutdown() or a fork; "
+        "call actorio.init() and make the call again"
+    )
 
 
 class _LoopWaker:

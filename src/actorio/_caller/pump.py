@@ -95,6 +95,7 @@ class Pump:
             count = self._borrowed.get(lane, 0)
             self._borrowed[lane] = count + 1
             if not count:
+                lane.is_borrowed = True
                 self._selector.register(lane.sock, _READ, lane)
         lane.flush()
         return True
@@ -105,6 +106,7 @@ class Pump:
             if count > 1:
                 self._borrowed[lane] = count - 1
             elif count == 1:
+                lane.is_borrowed = False
                 with suppress(KeyError, ValueError):
                     if self._selector.unregister(lane.sock).events & _WRITE:
                         self._add_demand(-1)

@@ -151,7 +151,7 @@ class CallerRuntime:
         if lane is None:
             self._losses.never_connected(identity, result)
         elif lane.held and lane.is_ordered:
-            lane.hold(HeldCall(set(), lambda: lane.call(result, name, payload)))
+            lane.held.add(HeldCall(result, set(), lambda: lane.call(result, name, payload)))
         else:
             lane.call(result, name, payload)
         return ObjectRef(result)
@@ -207,7 +207,7 @@ class CallerRuntime:
         for one in missing:
             one.see_to_pumping(None)
         if missing or lane.held:
-            lane.hold(HeldCall(missing, send))
+            lane.held.add(HeldCall(result, missing, send))
         else:
             send()
         return ObjectRef(result)

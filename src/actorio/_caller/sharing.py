@@ -64,11 +64,14 @@ class Sharing:
         return BorrowedResult(next(self._numbers), exported, self._fetch)
 
     def _fetch(self, result: BorrowedResult) -> None:
+        if self._is_closed:
+            result.abandon()
+            return
         context = self._contexts().of(running_loop())
         try:
             lane = context.open(result.owner, self._losses.of_owner, is_ordered=False)
         except OSError:
-            self._losses.of_owner([result], "")
+            self._losses.of_owner([result], "", may_have_run=False)
             return
         result.lane = lane
         lane.fetch(result, result.origin)

@@ -81,12 +81,18 @@ def wait_until_done(
 
 
 def _lanes_of_loops(results: Sequence[PendingResult]) -> set[Lane]:
-    """Returns the lanes that belong to event loops.
+    """Returns the lanes that belong to event loops, those of arguments that the results wait for among them.
 
     The pump reads them, too, while this thread blocks: their loop may be this thread's own, may not run at all, or
     may be blocked in another thread.
     """
-    lanes = {result.lane for result in results if result.lane is not None and result.lane.loop is not None}
+    lanes: set[Lane] = set()
+    waiting = list(results)
+    while waiting:
+        lane = waiting.pop().lane
+        if lane is not None and lane not in lanes:
+            lanes.add(lane)
+            waiting.extend(lane.held.missing())
     for lane in lanes:
         if lane.loop is not None and lane.loop.is_closed():
             lane.adopt()

@@ -73,6 +73,8 @@ def wait(
         return [], []
     if len(set(refs)) != len(refs):
         raise ValueError("wait() takes each reference once")
+    if not isinstance(num_returns, int):
+        raise TypeError(f"wait(): num_returns is an int, not a {type(num_returns).__name__}")
     if not 1 <= num_returns <= len(refs):
         raise ValueError(
             f"wait(): num_returns is between 1 and the number of references ({len(refs)}), not {num_returns}"
@@ -117,7 +119,7 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
 def _values(refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
     current = runtime.installed()
     if current is None:
-        # The session has ended, and with it every call: each reference is done.
+        # The session has ended, and with it every call: each reference is done, or belongs to another process.
         return [pending_of(ref).value() for ref in refs]
     return current.get(refs, timeout)
 
@@ -128,6 +130,8 @@ def _is_list_of_references(refs: object) -> bool:
 
 
 def _check_timeout(timeout: float | None) -> None:
+    if timeout is not None and not isinstance(timeout, int | float):
+        raise TypeError(f"a timeout is a number of seconds or None, not a {type(timeout).__name__}")
     if timeout is not None and timeout < 0:
         raise ValueError(f"a timeout is seconds, at least 0, not {timeout}")
 

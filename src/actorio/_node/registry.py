@@ -35,6 +35,8 @@ class _Actor(Generic[A]):
     # What will have been the cause when the process ends, where that is not for its exit status to say.
     cause: DeathCause | None = None
     detail: str = ""
+    # Somebody has killed it, perhaps before its process existed.
+    is_unwanted: bool = False
     questions: list[tuple[A, int]] = field(default_factory=list)
 
 
@@ -57,7 +59,7 @@ class Registry(Generic[A]):
         actor = self._living[actor_id]
         actor.pid = pid
         self._by_pid[pid] = actor
-        return pid if actor.cause == "killed" else 0
+        return pid if actor.is_unwanted else 0
 
     def fork_failed(self, actor_id: str, reason: str) -> list[Answer[A]]:
         """Its process could not be made."""
@@ -76,7 +78,9 @@ class Registry(Generic[A]):
         actor = self._living.get(actor_id)
         if actor is None:
             return 0
-        actor.cause, actor.detail = "killed", by
+        actor.is_unwanted = True
+        if actor.cause is None:
+            actor.cause, actor.detail = "killed", by
         return actor.pid
 
     def exited(self, pid: int, code: int, stderr_tail: list[str]) -> list[Answer[A]]:
@@ -94,6 +98,8 @@ class Registry(Generic[A]):
     def bury_all(self) -> list[Answer[A]]:
         """Whoever lives is dead: nobody is left to tell how each one ended."""
         self._by_pid.clear()
+        for actor in self._living.values():
+            actor.cause = actor.cause or "unknown"
         return [answer for actor in list(self._living.values()) for answer in self._bury(actor, 0, [])]
 
     # --- questions ----------------------------------------------------------------------------------------------

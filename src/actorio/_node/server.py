@@ -69,7 +69,9 @@ class Node:
         self._outputs = Outputs(loop, self._on_output)
         self._nursery = Nursery(loop, zygote, zygote_pid, self._on_news, self._on_zygote_lost)
         self._clients: set[Client] = set()
+        # Of each actor that has not been buried: what its output is labelled with, where it listens, its process.
         self._labels: dict[str, tuple[str, str]] = {}
+        self._pids: dict[str, int] = {}
         self._actors_by_pid: dict[int, str] = {}
         self._is_paused = False
         self._is_ending = False
@@ -144,17 +146,16 @@ class Node:
         listener, birth = client.take_descriptors(2)
         self._registry.create(message.actor_id, message.label)
         self._labels[message.actor_id] = (message.label, f"{self._boot.directory}/{message.actor_id[:16]}")
-        reason = "the session is ending" if self._is_ending or self._nursery.is_lost else ""
         try:
-            pipes = () if reason else self._outputs.open(message.actor_id)
+            pipes = self._outputs.open(message.actor_id)
         except OSError as error:
-            pipes, reason = (), str(explain_exhaustion(error))
-        if reason:
             os.close(listener)
             os.close(birth)
-            self._bury(message.actor_id, self._registry.fork_failed(message.actor_id, reason))
-        else:
-            self._nursery.fork(message.actor_id, [listener, birth, *pipes])
+            self._bury(message.actor_id, self._registry.fork_failed(message.actor_id, str(explain_exhaustion(error))))
+            return
+        self._nursery.fork(message.actor_id, [listener, birth, *pipes])
+        if self._nursery.is_lost:
+            self._on_zygote_lost()
 
     def _kill(self, client: Client, message: Kill) -> None:
         who = "the driver" if client.is_driver else "an actor"
@@ -183,6 +184,7 @@ class Node:
     def _on_news(self, message: Zygote) -> None:
         if isinstance(message, Forked):
             self._actors_by_pid[message.pid] = message.actor_id
+            self._pids[message.actor_id] = message.pid
             if self._registry.forked(message.actor_id, message.pid):
                 self._nursery.signal([message.pid], signal.SIGKILL)
             elif self._is_ending:
@@ -203,6 +205,7 @@ class Node:
         self._bury(actor_id, self._registry.exited(message.pid, message.code, tail))
 
     def _bury(self, actor_id: str, answers: list[Answer[Client]]) -> None:
+        self._pids.pop(actor_id, None)
         _, address = self._labels.pop(actor_id, ("", ""))
         if address:
             unlink(address)
@@ -221,8 +224,7 @@ class Node:
 
     def _on_output(self, actor_id: str, stream: int, lines: list[bytes]) -> None:
         label, _ = self._labels.get(actor_id, ("", ""))
-        pid = next((pid for pid, known in self._actors_by_pid.items() if known == actor_id), 0)
-        self._tell_drivers(Output(label, pid, stream, lines))
+        self._tell_drivers(Output(label, self._pids.get(actor_id, 0), stream, lines))
 
     # --- the end ------------------------------------------------------------------------------------------------
 

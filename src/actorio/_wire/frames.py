@@ -119,7 +119,10 @@ class FrameReader(Generic[M]):
             message = self._decode(data[low + _PREFIX_SIZE : middle])
         except Exception as error:
             raise ProtocolError(f"not a message: {error}") from error
-        self._large = _Large(message, size)
+        try:
+            self._large = _Large(message, size)
+        except MemoryError as error:
+            raise ProtocolError(f"there is no memory for a payload of {size} bytes") from error
         self._rest = b""
         return self._feed_large(data[middle:])
 

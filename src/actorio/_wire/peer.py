@@ -55,10 +55,15 @@ class CallerPeer(Generic[T]):
     def match(self, replies: Iterable[tuple[Reply, Payload]]) -> list[tuple[T, Reply, Payload]]:
         """Closes the requests of ``replies``; see `receive`."""
         pop = self.open.pop
+        matched: list[tuple[T, Reply, Payload]] = []
         try:
-            return [(pop(reply.id), reply, payload) for reply, payload in replies]
+            for reply, payload in replies:
+                matched.append((pop(reply.id), reply, payload))
         except KeyError as error:
+            # The connection is at its end: these are still open, and `close` gives them up with the others.
+            self.open = {reply.id: token for token, reply, _ in matched} | self.open
             raise ProtocolError(f"a reply to request {error}, which is not open") from None
+        return matched
 
     def close(self) -> list[T]:
         """Gives up every open request; returns their tokens, oldest first. The connection is lost."""

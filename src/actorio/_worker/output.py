@@ -75,5 +75,29 @@ class RecordForwarder(logging.Handler):
         )
 
 
+def forward_records(forwarder: RecordForwarder) -> None:
+    """Hands on every record that no handler of this process takes. Libraries' null handlers take nothing."""
+    logging.lastResort = forwarder
+    call_handlers = logging.Logger.callHandlers
+
+    def call_or_forward(logger: logging.Logger, record: logging.LogRecord) -> None:
+        call_handlers(logger, record)
+        handlers = _handlers_of(logger)
+        # Without any handler the record has gone to the last resort already.
+        if handlers and all(isinstance(handler, logging.NullHandler) for handler in handlers):
+            forwarder.handle(record)
+
+    logging.Logger.callHandlers = call_or_forward  # type: ignore[assignment, method-assign]  # this process is an actor's alone
+
+
+def _handlers_of(logger: logging.Logger) -> list[logging.Handler]:
+    found: list[logging.Handler] = []
+    current: logging.Logger | None = logger
+    while current is not None:
+        found.extend(current.handlers)
+        current = current.parent if current.propagate else None
+    return found
+
+
 def _plain(value: Any) -> str | int | float | bool | None:
     return value if isinstance(value, _PLAIN) else repr(value)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import os
 import signal
 import socket
@@ -133,7 +132,7 @@ class _Life:
         forget_the_template()
         take_over(self.birth.surroundings)
         output.use_lines()
-        logging.lastResort = output.RecordForwarder(self.birth.name, self.runtime.node)
+        output.forward_records(output.RecordForwarder(self.birth.name, self.runtime.node))
         signal.signal(signal.SIGTERM, _end_on_request)
         runtime.install(self.runtime)
         if self.birth.is_async:

@@ -41,7 +41,6 @@ class ThreadDispatcher:
 
     def on_requests(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
         """Takes a batch of requests, in order. In the loop's thread."""
-        started = []
         with self._lock:
             for request, payload in requests:
                 if type(request) is not Call:
@@ -49,9 +48,7 @@ class ThreadDispatcher:
                     continue
                 call = (connection, request, payload)
                 if self._mailbox.offer(call):
-                    started.append(call)
-        for call in started:
-            self._admitted.put(call)
+                    self._admitted.put(call)
         while self._threads < self._mailbox.running:
             self._threads += 1
             threading.Thread(target=self.work, name=f"actor-{self._threads}", daemon=True).start()
@@ -70,8 +67,17 @@ class ThreadDispatcher:
                 self._end(end.code)
                 return
             following[0].reply_now(frame)
-            with self._lock:
-                following = self._mailbox.finish()
+            following = self._next()
+
+    def _next(self) -> Delivered | None:
+        """Returns the call to go on with; None when another thread has it, or none waits."""
+        with self._lock:
+            following = self._mailbox.finish()
+            if following is None or self._admitted.empty():
+                return following
+            # Those that were admitted before it still wait for their threads: it must not overtake them.
+            self._admitted.put(following)
+            return None
 
     def _execute(self, call: Delivered) -> bytes:
         executor = self._executor

@@ -65,7 +65,11 @@ def _print_lines(output: Output) -> None:
         return
     prefix = _prefix(stream, f"({output.label} pid={output.pid})")
     text = "".join(f"{prefix} {line.decode(errors='backslashreplace')}\n" for line in output.lines)
-    stream.write(text)
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
 
 
