@@ -144,6 +144,22 @@ def test_kill_fails_what_runs_what_waits_and_what_comes(kind, session, tmp_path)
     actorio.kill(actor)
 
 
+def test_an_answer_that_came_before_the_end_is_not_lost_by_calls_after_it(session, tmp_path):
+    gate = tmp_path / "gate"
+    actor = kind_of(gate.touch, "plain")
+    pid = actorio.get(actor.__ray_call__.remote(lambda _: os.getpid()))
+    answered = actor.echo.remote(1)
+    # In its turn after the echo, whose reply has been sent by then; nobody has read it.
+    actor.end.remote()
+    assert wait_until(gate.exists)
+    os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: is_gone(pid))
+    late = actor.echo.remote(2)
+    assert actorio.get(answered) == 1
+    with pytest.raises(ActorDiedError, match="ended by SIGKILL"):
+        actorio.get(late)
+
+
 def test_kill_reaches_an_actor_that_is_not_born_yet(session):
     class Echo:
         def echo(self, value):

@@ -9,7 +9,6 @@ thread leads for as long as that is so. It is started when first needed and slee
 
 from __future__ import annotations
 
-import selectors
 import socket
 import threading
 import time
@@ -18,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from actorio._caller.interrupts import InterruptGate
+from actorio._transport.poller import READABLE, WRITABLE, Poller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from actorio._caller.pending import PendingResult
     from actorio._caller.waiting import Waiter
 
-_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-
 
 class Pump:
     """Reads lanes for blocked threads; any thread may call any method."""
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._poller = Poller()
+        self._lanes: dict[int, Lane] = {}
+        self._writing: set[int] = set()
         self._lead = threading.Lock()
         self._followers: deque[Waiter] = deque()
         self._borrowed: dict[Lane, int] = {}
-        # Guards the selector's registrations, the borrowed lanes and the demand.
+        # Guards what is watched, the borrowed lanes and the demand.
         self._lock = threading.RLock()
         self._demand = 0
         self._has_demand = threading.Event()
@@ -46,7 +46,7 @@ class Pump:
         self._waker, self._wakee = socket.socketpair()
         self._waker.setblocking(False)
         self._wakee.setblocking(False)
-        self._selector.register(self._wakee, _READ)
+        self._poller.add(self._wakee.fileno(), READABLE)
 
     # --- lanes --------------------------------------------------------------------------------------------------
 
@@ -54,14 +54,28 @@ class Pump:
         """Reads this lane from now on."""
         with self._lock:
             if self._borrowed.pop(lane, 0) == 0 and lane.sock.fileno() >= 0:
-                self._selector.register(lane.sock, _READ, lane)
+                self._watch(lane)
 
     def forget(self, lane: Lane) -> None:
         """Stops reading a lane that is about to be closed."""
-        with self._lock, suppress(KeyError, ValueError):
+        with self._lock:
             self._borrowed.pop(lane, None)
-            if self._selector.unregister(lane.sock).events & _WRITE:
-                self._add_demand(-1)
+            self._unwatch(lane)
+
+    def _watch(self, lane: Lane) -> None:
+        fd = lane.sock.fileno()
+        self._lanes[fd] = lane
+        self._poller.add(fd, READABLE)
+
+    def _unwatch(self, lane: Lane) -> None:
+        fd = lane.sock.fileno()
+        if self._lanes.get(fd) is not lane:
+            return
+        del self._lanes[fd]
+        self._poller.remove(fd)
+        if fd in self._writing:
+            self._writing.remove(fd)
+            self._add_demand(-1)
 
     def watch_writable(self, lane: Lane, *, is_wanted: bool) -> bool:
         """Flushes the lane when its socket takes more; the background pump sees to it if nobody blocks.
@@ -69,18 +83,18 @@ class Pump:
         Returns False when the pump does not have the lane.
         """
         with self._lock:
-            try:
-                was_wanted = bool(self._selector.get_key(lane.sock).events & _WRITE)
-            except (KeyError, ValueError):
+            fd = lane.sock.fileno()
+            if self._lanes.get(fd) is not lane:
                 return False
-            if was_wanted is not is_wanted:
-                self._selector.modify(lane.sock, _READ | _WRITE if is_wanted else _READ, lane)
+            if is_wanted is not (fd in self._writing):
+                (self._writing.add if is_wanted else self._writing.remove)(fd)
+                self._poller.change(fd, READABLE | WRITABLE if is_wanted else READABLE)
                 self._add_demand(1 if is_wanted else -1)
             return True
 
     @contextmanager
     def borrowing(self, lanes: Iterable[Lane]) -> Iterator[None]:
-        """Also reads these lanes, whose loops do not run while the caller blocks."""
+        """Also reads these lanes, whose loops may not run while the caller blocks."""
         borrowed = [lane for lane in lanes if self._borrow(lane)]
         try:
             yield
@@ -96,7 +110,7 @@ class Pump:
             self._borrowed[lane] = count + 1
             if not count:
                 lane.is_borrowed = True
-                self._selector.register(lane.sock, _READ, lane)
+                self._watch(lane)
         lane.flush()
         return True
 
@@ -107,9 +121,7 @@ class Pump:
                 self._borrowed[lane] = count - 1
             elif count == 1:
                 lane.is_borrowed = False
-                with suppress(KeyError, ValueError):
-                    if self._selector.unregister(lane.sock).events & _WRITE:
-                        self._add_demand(-1)
+                self._unwatch(lane)
         lane.take_back()
 
     # --- pumping ------------------------------------------------------------------------------------------------
@@ -118,42 +130,55 @@ class Pump:
         """Blocks until the waiter is satisfied, the time (seconds) is up, or a signal handler raises."""
         deadline = None if timeout is None else time.monotonic() + timeout
         with InterruptGate() as gate:
-            self._followers.append(waiter)
-            try:
-                while not waiter.is_satisfied and not _is_over(deadline):
-                    if self._lead.acquire(blocking=False):
-                        self._lead_for(waiter, deadline, gate)
-                    else:
-                        gate.open()
-                        waiter.sleep(_remaining(deadline))
-                        gate.close()
-            finally:
-                with suppress(ValueError):
-                    self._followers.remove(waiter)
-                self._pass_on()
+            if self._lead.acquire(blocking=False):
+                self._lead_for(waiter, deadline, gate)
+            if not waiter.is_satisfied and not _is_over(deadline):
+                self._follow(waiter, deadline, gate)
+        self._pass_on()
 
     def _lead_for(self, waiter: Waiter, deadline: float | None, gate: InterruptGate) -> None:
         waiter.leads = True
         try:
-            while not waiter.is_satisfied and not _is_over(deadline):
-                self._turn(_remaining(deadline), gate)
+            while not waiter.is_satisfied:
+                if deadline is None:
+                    self._turn(None, gate)
+                elif _is_over(deadline):
+                    return
+                else:
+                    self._turn(_remaining(deadline), gate)
         finally:
             waiter.leads = False
             self._lead.release()
+            self._pass_on()
+
+    def _follow(self, waiter: Waiter, deadline: float | None, gate: InterruptGate) -> None:
+        self._followers.append(waiter)
+        try:
+            while not waiter.is_satisfied and not _is_over(deadline):
+                # Whoever leads looks for followers after it has stopped: one of the two sees the other.
+                if self._lead.acquire(blocking=False):
+                    self._lead_for(waiter, deadline, gate)
+                else:
+                    gate.open()
+                    waiter.sleep(None if deadline is None else _remaining(deadline))
+                    gate.close()
+        finally:
+            with suppress(ValueError):
+                self._followers.remove(waiter)
 
     def _turn(self, timeout: float | None, gate: InterruptGate) -> None:
         gate.open()
-        ready = self._selector.select(timeout)
+        ready = self._poller.poll(timeout)
         gate.close()
-        for key, events in ready:
-            lane: Lane | None = key.data
+        for fd, events in ready:
+            lane = self._lanes.get(fd)
             if lane is None:
                 with suppress(BlockingIOError):
                     self._wakee.recv(4096)
                 continue
-            if events & _WRITE:
+            if events & WRITABLE:
                 lane.flush()
-            if events & _READ:
+            if events & READABLE:
                 lane.read()
 
     def _pass_on(self) -> None:
@@ -228,7 +253,7 @@ class Pump:
 
     def abandon(self) -> None:
         """Closes what belongs to this process alone; in a forked child, where the background thread is none."""
-        self._selector.close()
+        self._poller.close()
         self._waker.close()
         self._wakee.close()
 
@@ -237,5 +262,5 @@ def _is_over(deadline: float | None) -> bool:
     return deadline is not None and time.monotonic() >= deadline
 
 
-def _remaining(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
+def _remaining(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

@@ -72,7 +72,11 @@ def wait_until_done(
     for result in undone:
         result.add_callback(waiter)
     try:
-        with pump.borrowing(_lanes_of_loops(undone)):
+        lanes = _lanes_of_loops(undone)
+        if lanes:
+            with pump.borrowing(lanes):
+                pump.wait(waiter, timeout)
+        else:
             pump.wait(waiter, timeout)
     finally:
         for result in undone:
@@ -86,6 +90,14 @@ def _lanes_of_loops(results: Sequence[PendingResult]) -> set[Lane]:
     The pump reads them, too, while this thread blocks: their loop may be this thread's own, may not run at all, or
     may be blocked in another thread.
     """
+    lanes = {result.lane for result in results}
+    if not any(lane is not None and (lane.loop is not None or lane.held) for lane in lanes):
+        # A script has no loop, and this runs for each of its calls.
+        return set()
+    return _lanes_waited_for(results)
+
+
+def _lanes_waited_for(results: Sequence[PendingResult]) -> set[Lane]:
     lanes: set[Lane] = set()
     waiting = list(results)
     while waiting:
