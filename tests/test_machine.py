@@ -8,6 +8,7 @@ import socket
 import stat
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,18 @@ def base(monkeypatch, tmp_path_factory):
     folder = tmp_path_factory.mktemp("r")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     return folder / "actorio"
+
+
+def test_sessions_that_begin_and_end_at_the_same_moment_leave_each_other_alone(base):
+    def begin_and_end(_):
+        directory = SessionDirectory()
+        with sockets.listen(f"{directory.path}/node"):
+            is_there = Path(directory.path, "lock").exists()
+        directory.remove()
+        return is_there
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(begin_and_end, range(400)))
 
 
 def test_a_directory_that_others_may_read_is_closed_to_them(base):
