@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from actorio._model.certificate import DeathCertificate
-from actorio._model.errors import ActorDiedError, ActorUnavailableError, OwnerDiedError, RaySystemError
+from actorio._model.errors import (
+    ActorDiedError,
+    ActorUnavailableError,
+    OwnerDiedError,
+    RaySystemError,
+    WorkerCrashedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +22,10 @@ if TYPE_CHECKING:
     from actorio._caller.node import NodeClient
     from actorio._caller.pending import PendingResult
     from actorio._model.handle import ActorIdentity
+
+
+# The module of the class that runs function tasks: to its callers such an actor is a worker process.
+_TASKS = "actorio._caller.tasks"
 
 
 class Losses:
@@ -63,18 +75,20 @@ class Losses:
 def _error_maker(
     identity: ActorIdentity, call: str, certificate: DeathCertificate | None, complaint: str, *, may_have_run: bool
 ) -> Callable[[], BaseException]:
+    name = identity.definition.name
     if certificate is None:
         text = (
-            f"the connection to {identity.definition.name} ({identity.actor_id}) was lost, though the actor lives"
+            f"the connection to {name} ({identity.actor_id}) was lost, though the actor lives"
             f"{complaint and ': ' + complaint}; {call}() may or may not have run"
         )
         return lambda: ActorUnavailableError(text, identity.actor_id)
     if not certificate.class_name:
-        certificate = DeathCertificate(
-            identity.actor_id,
-            identity.definition.name,
-            cause=certificate.cause,
-            code=certificate.code,
-            detail=certificate.detail,
+        certificate = msgspec.structs.replace(certificate, class_name=name)
+    if identity.definition.module == _TASKS:
+        return lambda: WorkerCrashedError(
+            f"the process (pid {certificate.pid}) that ran the task {call}() is gone: {certificate.describe()}\n"
+            f"The task {'may have run, or part of it' if may_have_run else 'was not run'}."
         )
+    # No method of an actor runs before its constructor has.
+    may_have_run = may_have_run and certificate.cause != "constructor"
     return lambda: ActorDiedError.from_certificate(certificate, call, may_have_run)

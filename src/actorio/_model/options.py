@@ -110,7 +110,7 @@ INIT_OPTIONS: Final[Table] = _table(
     Option("log_to_driver", (bool,), default=True),
     Option("preload", (list, tuple), (), _module_names),
     Option("ignore_reinit_error", (bool,), default=False),
-    Option("namespace", (str, _NONE), None, _not_empty),
+    _ignored("namespace", str, check=_not_empty),
     Option("loop_stall_limit", _NUMBER, 0.5, _positive),
     _ignored("num_cpus", *_NUMBER, check=_at_least(0)),
     _ignored("num_gpus", *_NUMBER, check=_at_least(0)),
@@ -228,7 +228,6 @@ class InitOptions:
     log_to_driver: bool = True
     preload: tuple[str, ...] = ()
     ignore_reinit_error: bool = False
-    namespace: str | None = None
     loop_stall_limit: float = 0.5
 
     @classmethod
@@ -239,7 +238,6 @@ class InitOptions:
             values["log_to_driver"],
             tuple(values["preload"]),
             values["ignore_reinit_error"],
-            values["namespace"],
             float(values["loop_stall_limit"]),
         )
 

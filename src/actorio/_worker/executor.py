@@ -39,6 +39,10 @@ class Method(NamedTuple):
     is_async: bool
 
 
+# A class of ours that runs other functions has a method of this name: it says what errors call a call.
+_NAMES_CALLS = "__actorio_name_call__"
+
+
 class ActorEndsError(BaseException):
     """Raised when a method has asked the actor's process to end, by `sys.exit`."""
 
@@ -108,11 +112,9 @@ class Executor:
         connection, request, _ = call
         try:
             payload = wire.NONE if value is None else wire.dumps(value)
-        except Exception as error:  # user code pickles; whatever it raises, the caller must know
-            name = self._name_of(call)
-            refusal = wire.UnpicklableError(wire.explain(value, "result", name))
-            refusal.__cause__ = error
-            return self.refuse(call, refusal)
+        except Exception:
+            # User code pickles: whatever it raises, the caller must know, in words that name the culprit.
+            return self.refuse(call, wire.UnpicklableError(wire.explain(value, "result", self._name_of(call))))
         return connection.peer.result(request.id, payload)
 
     def refuse(self, call: Delivered, error: BaseException) -> bytes:
@@ -130,7 +132,7 @@ class Executor:
             pid=os.getpid(),
             dumps=wire.dumps,
             actor_id=self._birth.actor_id,
-            instance=self.instance,
+            instance=None if hasattr(self.instance, _NAMES_CALLS) else self.instance,
             explain=wire.explain,
             kind="cancelled" if is_cancelled else "error",
         )
@@ -139,7 +141,7 @@ class Executor:
 
     def _name_of(self, call: Delivered) -> str:
         _, request, payload = call
-        name_call = getattr(self.instance, "__actorio_name_call__", None)
+        name_call = getattr(self.instance, _NAMES_CALLS, None)
         if name_call is None:
             return f"{self.definition.name}.{request.method}"
         args, kwargs = wire.loads(payload)
