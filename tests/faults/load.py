@@ -64,7 +64,7 @@ class Moment:
 
     def __init__(self, generator, kill):
         self.is_over = threading.Event()
-        self.refs = []
+        self.calls = []
         self.errors = Counter()
         self.values = 0
         self._kill = kill
@@ -90,7 +90,7 @@ class Moment:
 
     def call(self, actor, value):
         ref = actor.echo.remote(value)
-        self.refs.append(ref)
+        self.calls.append((ref, actor))
         return ref
 
     def value(self):
@@ -217,12 +217,13 @@ class Session:
         return self.report(victim, moment, sum(thread.is_alive() for thread in threads))
 
     def report(self, victim, moment, stuck):
-        _, late = actorio.wait(moment.refs, num_returns=len(moment.refs), timeout=PATIENCE)
+        refs = [ref for ref, _ in moment.calls]
+        late = {*actorio.wait(refs, num_returns=len(refs), timeout=PATIENCE)[1]}
         return {
             "pid": self.pids[victim],
             "node": self.node,
             "stuck_threads": stuck,
-            "late": len(late),
+            "late": [repr(actor) for ref, actor in moment.calls if ref in late],
             "values": moment.values,
             "errors": [[*error, count] for error, count in moment.errors.items()],
         }

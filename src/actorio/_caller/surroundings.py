@@ -20,9 +20,9 @@ def capture() -> Surroundings:
         # The directory was removed under this process; the actor stays where it is.
         directory = ""
     return Surroundings(
-        path=[str(entry) for entry in sys.path],
-        directory=directory,
-        environment=dict(os.environ),
+        path=[os.fsencode(entry) for entry in sys.path],
+        directory=os.fsencode(directory),
+        environment=dict(os.environb),
         warning_filters=[_filter(entry) for entry in warnings.filters],
         log_level=logging.getLogger().level,
     )

@@ -17,11 +17,14 @@ class WarningFilter(msgspec.Struct, array_like=True):
 
 
 class Surroundings(msgspec.Struct, array_like=True):
-    """What an actor's process takes over from the process that made it, in the same order."""
+    """What an actor's process takes over from the process that made it, in the same order.
 
-    path: list[str]
-    directory: str
-    environment: dict[str, str]
+    Paths and environment are bytes, as the system has them: they need not be text.
+    """
+
+    path: list[bytes]
+    directory: bytes
+    environment: dict[bytes, bytes]
     warning_filters: list[WarningFilter]
     log_level: int
 

@@ -18,7 +18,7 @@ class Boot(msgspec.Struct, array_like=True):
     directory: str
     listener: int
     preload: list[str]
-    path: list[str]
+    path: list[bytes]
 
 
 encode = msgspec.msgpack.Encoder().encode

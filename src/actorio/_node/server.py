@@ -215,6 +215,10 @@ class Node:
 
     def _on_zygote_lost(self) -> None:
         """Without the zygote nobody is left to start actors or to tell how they ended; the kernel has killed them."""
+        if self._start_error is None:
+            self._start_error = "the process that actors are forked from ended while it imported what they need"
+            for client in self._clients:
+                self._greet(client)
         pids = self._registry.end_all("zygote_lost", f"pid {self._nursery.pid}")
         self._nursery.signal(pids, signal.SIGKILL)
         self._outputs.finish_all()

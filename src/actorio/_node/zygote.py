@@ -75,11 +75,11 @@ class Zygote:
         self._end_all()
 
     def _preload(self) -> str:
-        sys.path[:] = self._boot.path
+        sys.path[:] = map(os.fsdecode, self._boot.path)
         for name in self._boot.preload:
             try:
                 importlib.import_module(name)
-            except Exception as error:  # a user's module may raise anything
+            except BaseException as error:  # a user's module may raise anything
                 return f"init(preload=...) could not import {name!r}: {type(error).__name__}: {error}"
         return ""
 

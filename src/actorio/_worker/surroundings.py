@@ -21,19 +21,19 @@ def take_over(surroundings: Surroundings) -> None:
     _take_environment(surroundings.environment)
     with suppress(OSError):
         os.chdir(surroundings.directory)
-    sys.path[:] = surroundings.path
+    sys.path[:] = map(os.fsdecode, surroundings.path)
     logging.getLogger().setLevel(surroundings.log_level)
     warnings.filters[:] = filter(None, map(_filter, surroundings.warning_filters))  # type: ignore[index]
     warnings._filters_mutated()  # type: ignore[attr-defined]  # noqa: SLF001  # what simplefilter() does, too
 
 
-def _take_environment(wanted: dict[str, str]) -> None:
+def _take_environment(wanted: dict[bytes, bytes]) -> None:
     # Touches only what differs: what is left alone stays shared with the template.
-    for name in [name for name in os.environ if name not in wanted]:
-        del os.environ[name]
+    for name in [name for name in os.environb if name not in wanted]:
+        del os.environb[name]
     for name, value in wanted.items():
-        if os.environ.get(name) != value:
-            os.environ[name] = value
+        if os.environb.get(name) != value:
+            os.environb[name] = value
 
 
 def _filter(entry: WarningFilter) -> tuple[Any, ...] | None:

@@ -13,10 +13,14 @@ import shutil
 import stat
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from actorio._transport.sockets import MAX_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # "/" and 16 hexadecimal digits: the name of a socket in the directory.
 _LONGEST_SOCKET = 17
@@ -31,20 +35,21 @@ class SessionDirectory:
     """
 
     def __init__(self) -> None:
-        base = _base()
-        _sweep(base)
-        self.name = secrets.token_hex(4)
-        self.path = str(base / self.name)
-        os.mkdir(self.path, 0o700)  # noqa: PTH102  # the mode must be there from the start
-        self._lock = os.open(f"{self.path}/lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        with _locked_base() as base:
+            _sweep(base)
+            self.name = secrets.token_hex(4)
+            self.path = str(base / self.name)
+            os.mkdir(self.path, 0o700)  # noqa: PTH102  # the mode must be there from the start
+            self._lock = os.open(f"{self.path}/lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def remove(self) -> None:
         """Removes the directory and all that is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        with suppress(OSError):
+        base = Path(self.path).parent
+        with suppress(OSError, _GoneError), _locked(base):
+            shutil.rmtree(self.path, ignore_errors=True)
             # The directory of all sessions goes with the last of them.
-            os.rmdir(os.path.dirname(self.path))  # noqa: PTH106, PTH120
+            base.rmdir()
         self.abandon()
 
     def remove_when_empty(self) -> None:
@@ -62,10 +67,42 @@ class SessionDirectory:
             self._lock = -1
 
 
+@contextmanager
+def _locked_base() -> Iterator[Path]:
+    """Makes the directory of all sessions and holds it: another session may be about to remove it."""
+    while True:
+        try:
+            base = _base()
+            with _locked(base):
+                yield base
+                return
+        except _GoneError:
+            continue
+
+
+class _GoneError(Exception):
+    """The directory was removed before it was locked."""
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise _GoneError from None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if not directory.exists() or os.fstat(fd).st_ino != directory.stat().st_ino:
+            raise _GoneError
+        yield
+    finally:
+        os.close(fd)
+
+
 def _base() -> Path:
     for base in _candidates():
         if len(os.fsencode(base)) + 9 + _LONGEST_SOCKET <= MAX_PATH:
-            base.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(base)
             _check_private(base)
             return base
     raise OSError(f"the temporary directory's path is too long for a Unix socket ({MAX_PATH} bytes): set TMPDIR")
@@ -78,8 +115,21 @@ def _candidates() -> list[Path]:
     return [Path(runtime_directory) / "actorio", *found] if runtime_directory else found
 
 
+def _make(base: Path) -> None:
+    try:
+        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        if base.exists() and not base.is_dir():
+            raise
+        # It was there, and is gone: another session has ended meanwhile.
+        raise _GoneError from None
+
+
 def _check_private(base: Path) -> None:
-    info = base.lstat()
+    try:
+        info = base.lstat()
+    except FileNotFoundError:
+        raise _GoneError from None
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
         raise PermissionError(f"{base} belongs to somebody else: remove it, or set TMPDIR")
     if stat.S_IMODE(info.st_mode) & 0o077:

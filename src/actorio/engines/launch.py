@@ -51,7 +51,7 @@ class Launch:
             directory=self._directory,
             listener=self._listener,
             preload=list(preload),
-            path=[str(entry) for entry in sys.path],
+            path=[os.fsencode(entry) for entry in sys.path],
         )
         if self.process.stdin is None:
             raise AssertionError("asked for a pipe")
