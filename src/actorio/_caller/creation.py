@@ -67,6 +67,7 @@ class ActorMaker:
             surroundings=surroundings.capture(),
         )
         node = self._node()
+        node.check()
         with self._listen(address) as listener:
             memory = memory_file(birth.encode())
             try:

@@ -28,12 +28,12 @@ class InterruptGate:
     As a context manager it takes SIGINT over from the handler in force, and gives it back.
     """
 
-    __slots__ = ("_is_open", "_pending", "_previous")
+    __slots__ = ("_previous", "is_open", "pending")
 
     def __init__(self) -> None:
         self._previous: Any = None
-        self._is_open = False
-        self._pending: FrameType | None = None
+        self.is_open = False
+        self.pending: FrameType | None = None
 
     def __enter__(self) -> Self:
         if threading.get_ident() == threading.main_thread().ident:
@@ -48,25 +48,26 @@ class InterruptGate:
     ) -> None:
         if self._previous is not None:
             _set_handler(signal.SIGINT, self._previous)
-            self._deliver()
+            self.deliver()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._is_open:
+        if self.is_open:
             self._previous(number, frame)
         else:
-            self._pending = frame
+            self.pending = frame
 
     def open(self) -> None:
         """From here on a signal is handled at once; one that came before is handled now."""
-        self._is_open = True
-        if self._pending is not None:
-            self._deliver()
+        self.is_open = True
+        if self.pending is not None:
+            self.deliver()
 
     def close(self) -> None:
         """From here on signals wait."""
-        self._is_open = False
+        self.is_open = False
 
-    def _deliver(self) -> None:
-        frame, self._pending = self._pending, None
+    def deliver(self) -> None:
+        """Handles now what came while the gate was closed."""
+        frame, self.pending = self.pending, None
         if frame is not None:
             self._previous(signal.SIGINT, frame)

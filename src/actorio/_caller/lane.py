@@ -11,6 +11,7 @@ of its lane when the actor is ordered (one thread), and nobody else's.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from actorio._caller.held import HeldCalls
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from actorio._caller.pump import Pump
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Reply
+
+    Replies = list[tuple[PendingResult, Reply, Payload]]
 
 
 # Replies nobody asks for are read this often, in calls, so that neither side piles them up.
@@ -123,31 +126,25 @@ class Lane:
 
     def read(self) -> None:
         """Reads once and completes what arrived; any thread may call it."""
+        replies: Replies = []
+        complaint = ""
         with self._lock:
             try:
                 replies = self._receive()
             except BlockingIOError:
                 return
             except OSError:
-                complaint = ""
                 self.is_lost = True
             except ProtocolError as error:
                 complaint = str(error)
                 self.is_lost = True
+        _complete(replies)
         if self.is_lost:
             self._give_up(complaint)
-            return
-        for result, reply, payload in replies:
-            if isinstance(reply, Result):
-                result.complete(VALUE, payload)
-            elif reply.is_pickled_error:
-                result.fail(lambda payload=payload: loads(payload))  # type: ignore[misc]
-            else:
-                result.complete(FAILURE, payload)
-        if self.is_orphan and self.is_idle():
+        elif self.is_orphan and self.is_idle():
             self.close()
 
-    def _receive(self) -> list[tuple[PendingResult, Reply, Payload]]:
+    def _receive(self) -> Replies:
         reader = self._peer.reader
         gap = reader.gap()
         if gap is not None:
@@ -178,14 +175,24 @@ class Lane:
 
     def _give_up(self, complaint: str) -> None:
         with self._lock:
+            # What the actor had answered before it ended is still there to be read.
+            replies = self._receive_rest()
             sent, held = self._peer.close(), self.held.clear()
             self._out.clear()
             if self.sock.fileno() >= 0:
                 self._close_socket()
+        _complete(replies)
         if sent:
             self._explain(sent, complaint, may_have_run=True)
         if held:
             self._explain(held, complaint, may_have_run=False)
+
+    def _receive_rest(self) -> Replies:
+        replies: Replies = []
+        with suppress(OSError, ProtocolError):
+            while True:
+                replies += self._receive()
+        return replies
 
     def abandon(self) -> None:
         """Closes this process's copy of the socket, in a forked child; what is pending belongs to the parent."""
@@ -201,3 +208,13 @@ class Lane:
         """Closes the connection; what is pending is explained as lost."""
         self.is_lost = True
         self._give_up("")
+
+
+def _complete(replies: Replies) -> None:
+    for result, reply, payload in replies:
+        if isinstance(reply, Result):
+            result.complete(VALUE, payload)
+        elif reply.is_pickled_error:
+            result.fail(lambda payload=payload: loads(payload))  # type: ignore[misc]
+        else:
+            result.complete(FAILURE, payload)

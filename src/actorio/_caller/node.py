@@ -97,6 +97,15 @@ class NodeClient:
 
     # --- asking, from any thread --------------------------------------------------------------------------------
 
+    def check(self) -> None:
+        """Checks that there is a node.
+
+        Raises:
+            RaySystemError: it has gone.
+        """
+        if self.is_lost:
+            raise RaySystemError(self._farewell())
+
     def create(self, actor_id: str, label: str, descriptors: tuple[int, int]) -> None:
         """Has an actor started; its listening socket and its birth go along."""
         self._send(Create(actor_id, label), descriptors=descriptors)
@@ -161,7 +170,10 @@ class NodeClient:
                 pass
             else:
                 return
-        raise RaySystemError(
+        raise RaySystemError(self._farewell())
+
+    def _farewell(self) -> str:
+        return (
             f"the node (pid {self.node_pid}) of this session has ended, so actors can be neither started nor ended; "
             "call actorio.shutdown() and actorio.init() to begin a new session"
         )

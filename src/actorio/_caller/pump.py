@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from actorio._caller.interrupts import InterruptGate
-from actorio._transport.poller import READABLE, WRITABLE, Poller
+from actorio._caller.pending import PENDING
+from actorio._transport.poller import Poller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from actorio._caller.lane import Lane
     from actorio._caller.pending import PendingResult
     from actorio._caller.waiting import Waiter
+
+
+_READABLE, _WRITABLE = Poller.READABLE, Poller.WRITABLE
+_NOT_ONLY_WRITABLE = ~_WRITABLE
 
 
 class Pump:
@@ -35,6 +40,7 @@ class Pump:
         self._lanes: dict[int, Lane] = {}
         self._writing: set[int] = set()
         self._lead = threading.Lock()
+        self._leader = 0
         self._followers: deque[Waiter] = deque()
         self._borrowed: dict[Lane, int] = {}
         # Guards what is watched, the borrowed lanes and the demand.
@@ -46,7 +52,7 @@ class Pump:
         self._waker, self._wakee = socket.socketpair()
         self._waker.setblocking(False)
         self._wakee.setblocking(False)
-        self._poller.add(self._wakee.fileno(), READABLE)
+        self._poller.add(self._wakee.fileno(), _READABLE)
 
     # --- lanes --------------------------------------------------------------------------------------------------
 
@@ -65,7 +71,7 @@ class Pump:
     def _watch(self, lane: Lane) -> None:
         fd = lane.sock.fileno()
         self._lanes[fd] = lane
-        self._poller.add(fd, READABLE)
+        self._poller.add(fd, _READABLE)
 
     def _unwatch(self, lane: Lane) -> None:
         fd = lane.sock.fileno()
@@ -88,7 +94,7 @@ class Pump:
                 return False
             if is_wanted is not (fd in self._writing):
                 (self._writing.add if is_wanted else self._writing.remove)(fd)
-                self._poller.change(fd, READABLE | WRITABLE if is_wanted else READABLE)
+                self._poller.change(fd, _READABLE | _WRITABLE if is_wanted else _READABLE)
                 self._add_demand(1 if is_wanted else -1)
             return True
 
@@ -136,6 +142,27 @@ class Pump:
                 self._follow(waiter, deadline, gate)
         self._pass_on()
 
+    def wait_for_one(self, result: PendingResult) -> bool:
+        """Blocks for one result, the commonest case, if this thread can lead; returns False when another one does."""
+        with InterruptGate() as gate:
+            if not self._lead.acquire(blocking=False):
+                return False
+            self._leader = threading.get_ident()
+            result.add_callback(self._wake_leader)
+            try:
+                while result.state == PENDING:
+                    self._turn(None, gate)
+            finally:
+                self._lead.release()
+                self._pass_on()
+                if result.state == PENDING:
+                    result.discard_callback(self._wake_leader)
+        return True
+
+    def _wake_leader(self, _result: PendingResult) -> None:
+        if threading.get_ident() != self._leader:
+            self.wake()
+
     def _lead_for(self, waiter: Waiter, deadline: float | None, gate: InterruptGate) -> None:
         waiter.leads = True
         try:
@@ -167,18 +194,20 @@ class Pump:
                 self._followers.remove(waiter)
 
     def _turn(self, timeout: float | None, gate: InterruptGate) -> None:
-        gate.open()
+        gate.is_open = True
+        if gate.pending is not None:
+            gate.deliver()
         ready = self._poller.poll(timeout)
-        gate.close()
+        gate.is_open = False
         for fd, events in ready:
             lane = self._lanes.get(fd)
             if lane is None:
                 with suppress(BlockingIOError):
                     self._wakee.recv(4096)
                 continue
-            if events & WRITABLE:
+            if events & _WRITABLE:
                 lane.flush()
-            if events & READABLE:
+            if events & _NOT_ONLY_WRITABLE:
                 lane.read()
 
     def _pass_on(self) -> None:

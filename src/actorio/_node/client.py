@@ -111,11 +111,15 @@ class Client:
         self._on_drained()
 
     def flush_blocking(self, timeout: float) -> None:
-        """Sends what is left, waiting for at most ``timeout`` seconds; the node ends."""
-        if self._out and self._sock.fileno() >= 0:
+        """Sends what is left, while the process takes some of it every ``timeout`` seconds; the node ends."""
+        if self._is_watched:
+            self._is_watched = False
+            self._loop.remove_writer(self._sock.fileno())
+        if self._sock.fileno() >= 0:
             self._sock.settimeout(timeout)
-            with suppress(OSError):
-                self._sock.sendall(self._out)
+        with suppress(OSError):
+            while self._out:
+                del self._out[: self._sock.send(self._out)]
 
     def close(self) -> None:
         """Ends the connection; calls ``on_end`` the first time."""

@@ -122,6 +122,7 @@ class Zygote:
             os.close(descriptor)
 
     def _fork(self, descriptors: list[int]) -> int:
+        zygote = os.getpid()
         pid = os.fork()
         if pid:
             # Both do it, so that it is done for whoever comes first.
@@ -129,21 +130,21 @@ class Zygote:
                 os.setpgid(pid, pid)
             return pid
         try:
-            self._become_actor(*descriptors)
+            self._become_actor(zygote, *descriptors)
         except BaseException:  # the child must never return into the zygote's work
             traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(1)
 
-    def _become_actor(self, listener: int, birth: int, stdout: int, stderr: int) -> NoReturn:
-        parent = os.getppid()
+    def _become_actor(self, zygote: int, listener: int, birth: int, stdout: int, stderr: int) -> NoReturn:
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if self._die_with_parent is not None:
             self._die_with_parent(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
+        if os.getppid() != zygote:
+            # It was killed before the line above.
             os._exit(1)
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)

@@ -4,50 +4,38 @@ from __future__ import annotations
 
 import select
 import selectors
-from typing import Final
-
-READABLE: Final = selectors.EVENT_READ
-WRITABLE: Final = selectors.EVENT_WRITE
 
 
 class EpollPoller:
-    """Over Linux's epoll. Descriptors may be added and removed while another thread polls."""
+    """Over Linux's epoll. Descriptors may be added and removed while another thread polls.
+
+    ``poll(timeout)`` waits for at most that many seconds and returns pairs of a descriptor and its events. Whatever
+    is not WRITABLE alone counts as readable: of an error or a hang-up, reading says which.
+    """
+
+    READABLE, WRITABLE = select.EPOLLIN, select.EPOLLOUT
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-
-    def add(self, fd: int, events: int) -> None:
-        """Watches a descriptor."""
-        self._epoll.register(fd, _epoll_events(events))
-
-    def change(self, fd: int, events: int) -> None:
-        """Watches a descriptor for other events."""
-        self._epoll.modify(fd, _epoll_events(events))
-
-    def remove(self, fd: int) -> None:
-        """Stops watching a descriptor; it is still open."""
-        self._epoll.unregister(fd)
-
-    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
-        """Waits for at most ``timeout`` seconds; returns descriptors with a combination of READABLE and WRITABLE.
-
-        An error or a hang-up counts as readable: reading says which.
-        """
-        return [
-            (fd, (events & select.EPOLLOUT and WRITABLE) | (events & ~select.EPOLLOUT and READABLE))
-            for fd, events in self._epoll.poll(timeout)
-        ]
-
-    def close(self) -> None:
-        """Stops watching everything."""
-        self._epoll.close()
+        # The system's own functions: this is the way of each blocking call.
+        self.poll = self._epoll.poll
+        self.add = self._epoll.register
+        self.change = self._epoll.modify
+        self.remove = self._epoll.unregister
+        self.close = self._epoll.close
 
 
 class SelectorPoller:
-    """Over whatever the system has: kqueue on macOS."""
+    """Over whatever the system has: kqueue on macOS. See `EpollPoller`."""
+
+    READABLE, WRITABLE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+
+    def poll(self, timeout: float | None = None) -> list[tuple[int, int]]:
+        """Waits for events."""
+        return [(key.fd, events) for key, events in self._selector.select(timeout)]
 
     def add(self, fd: int, events: int) -> None:
         """Watches a descriptor."""
@@ -58,20 +46,12 @@ class SelectorPoller:
         self._selector.modify(fd, events)
 
     def remove(self, fd: int) -> None:
-        """Stops watching a descriptor."""
+        """Stops watching a descriptor; it is still open."""
         self._selector.unregister(fd)
-
-    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
-        """See `EpollPoller.poll`."""
-        return [(key.fd, events) for key, events in self._selector.select(timeout)]
 
     def close(self) -> None:
         """Stops watching everything."""
         self._selector.close()
-
-
-def _epoll_events(events: int) -> int:
-    return (events & READABLE and select.EPOLLIN) | (events & WRITABLE and select.EPOLLOUT)
 
 
 Poller = EpollPoller if hasattr(select, "epoll") else SelectorPoller
