@@ -16,6 +16,7 @@ from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from actorio._caller.corks import Corks
 from actorio._caller.interrupts import InterruptGate
 from actorio._caller.pending import PENDING
 from actorio._transport.poller import Poller
@@ -36,6 +37,7 @@ class Pump:
     """Reads lanes for blocked threads; any thread may call any method."""
 
     def __init__(self) -> None:
+        self.corks = Corks()
         self._poller = Poller()
         self._lanes: dict[int, Lane] = {}
         self._writing: set[int] = set()
@@ -136,6 +138,7 @@ class Pump:
         """Blocks until the waiter is satisfied, the time (seconds) is up, or a signal handler raises."""
         deadline = None if timeout is None else time.monotonic() + timeout
         with InterruptGate() as gate:
+            self.corks.pop_all()
             if self._lead.acquire(blocking=False):
                 self._lead_for(waiter, deadline, gate)
             if not waiter.is_satisfied and not _is_over(deadline):
@@ -145,6 +148,7 @@ class Pump:
     def wait_for_one(self, result: PendingResult) -> bool:
         """Blocks for one result, the commonest case, if this thread can lead; returns False when another one does."""
         with InterruptGate() as gate:
+            self.corks.pop_all()
             if not self._lead.acquire(blocking=False):
                 return False
             self._leader = threading.get_ident()
@@ -273,6 +277,7 @@ class Pump:
     def close(self) -> None:
         """Ends the background thread and closes the selector. Lanes are closed before."""
         self._is_closed = True
+        self.corks.close()
         self._has_demand.set()
         self.wake()
         background = self._background

@@ -136,7 +136,10 @@ class CallerRuntime:
         ``wire_name`` is for tasks: the worker's method, whose first argument is the function.
         """
         name = wire_name or method.name
-        if has_references(args, kwargs):
+        for value in args:
+            if value.__class__ is ObjectRef:
+                return self._call_with_references(identity, method, args, kwargs, name)
+        if kwargs and has_references(kwargs):
             return self._call_with_references(identity, method, args, kwargs, name)
         loop = running_loop()
         contexts = self._contexts or self.contexts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actorio._caller.corks import FREE_CALLS, FULL
 from actorio._caller.lane import Lane
 
 if TYPE_CHECKING:
@@ -11,11 +12,16 @@ if TYPE_CHECKING:
 
 
 class ThreadLane(Lane):
-    """The lane of the threads that have no event loop: writes at once, read by the pump."""
+    """The lane of the threads that have no event loop: writes at once, or within a moment, read by the pump."""
+
+    # Calls since the last time that all of them were sent together.
+    _burst = 0
+    _is_corked = False
 
     def _write(self, frame: bytes) -> None:
-        if self._out:
-            self._out += frame
+        self._burst += 1
+        if self._burst > FREE_CALLS or self._out:
+            self._keep(frame)
             return
         try:
             sent = self.sock.send(frame)
@@ -27,6 +33,22 @@ class ThreadLane(Lane):
         if sent < len(frame):
             self._out += frame[sent:]
             self._set_watched(is_wanted=True)
+
+    def _keep(self, frame: bytes) -> None:
+        self._out += frame
+        if self._is_watched:
+            return
+        if len(self._out) > FULL:
+            self._flush()
+        elif not self._is_corked:
+            self._is_corked = True
+            self.pump.corks.add(self)
+
+    def uncork(self) -> None:
+        """Sends what is kept; the next calls leave at once."""
+        self._burst = 0
+        self._is_corked = False
+        self.flush()
 
     def _drain(self) -> None:
         self.pump.drain()

@@ -22,14 +22,9 @@ class Part:
         return Part, (self.index,)
 
 
-def has_references(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Is one of the arguments itself a reference? Those inside containers do not count."""
-    for value in args:
-        if value.__class__ is ObjectRef:
-            return True
-    if kwargs:
-        return any(value.__class__ is ObjectRef for value in kwargs.values())
-    return False
+def has_references(kwargs: Mapping[str, Any]) -> bool:
+    """Is one of the keyword arguments itself a reference? Those inside containers do not count."""
+    return any(value.__class__ is ObjectRef for value in kwargs.values())
 
 
 def take_references(

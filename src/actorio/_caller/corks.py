@@ -1,0 +1,70 @@
+"""Corks: calls that a script makes in quick succession leave together.
+
+A system call for each of a thousand calls costs more than the rest of making them. So after the first few calls of a
+burst, frames are kept for a moment: until the thread waits for a result, a few kilobytes have come together, or half
+a millisecond has passed, whichever is first.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actorio._caller.thread_lane import ThreadLane
+
+# The first calls of a burst leave at once: most scripts make one call, and wait for it.
+FREE_CALLS = 8
+FULL = 8192
+# The longest that a frame is kept, in seconds, when nobody waits for a result.
+DELAY = 0.0005
+
+
+class Corks:
+    """The corked lanes of a process, and the thread that sees to it that no frame is kept for long."""
+
+    def __init__(self) -> None:
+        self._corked: deque[ThreadLane] = deque()
+        self._is_needed = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+        self._lock = threading.Lock()
+
+    def add(self, lane: ThreadLane) -> None:
+        """Sends what a lane keeps, soon."""
+        self._corked.append(lane)
+        if self._thread is None:
+            self._start()
+        self._is_needed.set()
+
+    def pop_all(self) -> None:
+        """Sends what all lanes keep, now: the thread is about to wait."""
+        while self._corked:
+            try:
+                lane = self._corked.popleft()
+            except IndexError:
+                return
+            lane.uncork()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None and not self._is_closed:
+                self._thread = threading.Thread(target=self._run, name="actorio-corks", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            self._is_needed.wait()
+            self._is_needed.clear()
+            time.sleep(DELAY)
+            self.pop_all()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        with self._lock:
+            self._is_closed = True
+        self._is_needed.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
