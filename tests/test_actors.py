@@ -79,6 +79,9 @@ class Gate:
     async def open(self):
         self.is_open.set()
 
+    async def close(self):
+        self.is_open.clear()
+
 
 @pytest.fixture
 def gate(session):
@@ -444,6 +447,32 @@ def test_the_mailbox_is_read_while_methods_block(kind, gate):
     assert not refs[0].done()
     gate.open.remote()
     assert len(actorio.get(refs)) == 10
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_a_reply_is_not_held_back_by_a_long_call_behind_it(limit, gate):
+    journal = actorio.remote(Journal).options(max_concurrency=limit).remote()
+    for _ in range(5):
+        quick = [journal.note.remote(value) for value in range(300)]
+        long = [journal.passing.remote(gate) for _ in range(limit)]
+        actorio.get(quick, timeout=PATIENCE)
+        actorio.get(gate.open.remote())
+        actorio.get(long, timeout=PATIENCE)
+        actorio.get(gate.close.remote())
+
+
+def test_calls_that_nobody_waits_for_reach_their_actor(gate):
+    journal = actorio.remote(Journal).remote()
+    for value in range(1000):
+        journal.note.remote(value)
+    journal.passing.remote(gate)
+    # The word of it comes through another actor and a loop: this thread never waits, and so never reads or sends.
+
+    async def arrival():
+        await asyncio.wait_for(gate.until_came.remote(1), PATIENCE)
+
+    asyncio.run(arrival())
+    actorio.get(gate.open.remote())
 
 
 def test_an_async_actor_answers_while_calls_wait(gate):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from actorio._transport.sockets import CHUNK, accept
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("actorio")
 # How long a server that has run out of descriptors waits before it accepts again, in seconds.
 _EXHAUSTED_PAUSE = 0.1
+# Replies that come closer together than this, in seconds, leave together, in pieces of about this many bytes.
+_QUICK = 0.001
+_FULL = 2048
 
 
 class Server:
@@ -72,7 +76,7 @@ class Server:
 class Connection:
     """One caller's connection."""
 
-    __slots__ = ("_is_scheduled", "_is_watched", "_lock", "_out", "_server", "_sock", "peer")
+    __slots__ = ("_is_scheduled", "_is_watched", "_lock", "_out", "_sent_at", "_server", "_sock", "peer")
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self.peer = ActorPeer()
@@ -81,6 +85,7 @@ class Connection:
         self._out = bytearray()
         self._is_scheduled = False
         self._is_watched = False
+        self._sent_at = 0.0
         self._lock = threading.Lock()
         server.loop.add_reader(sock.fileno(), self._read)
 
@@ -116,38 +121,45 @@ class Connection:
             self._is_scheduled = True
             self._server.loop.call_soon(self._flush)
 
-    def reply_now(self, frame: bytes) -> None:
-        """Sends a frame from any thread, without a hop through the loop when the socket takes it."""
+    def reply_now(self, frame: bytes, *, more_follow: bool = False) -> None:
+        """Sends a frame from any thread, without a hop through the loop when the socket takes it.
+
+        When ``more_follow`` at once and the last one left a moment ago, the frame is kept: it leaves with the next
+        ones, and at the latest when the loop, which is told, comes to run.
+        """
         with self._lock:
-            if self._out or self._is_scheduled:
+            if self._is_scheduled:
                 self._out += frame
+                if not self._is_watched and (not more_follow or len(self._out) >= _FULL):
+                    self._send_out()
                 return
-            try:
-                sent = self._sock.send(frame)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                # The caller has gone; the loop reads the end of the stream and closes.
+            now = time.monotonic()
+            is_kept = more_follow and now - self._sent_at < _QUICK
+            self._sent_at = now
+            self._out += frame
+            if not is_kept and self._send_out():
                 return
-            if sent == len(frame):
-                return
-            self._out += frame[sent:]
             self._is_scheduled = True
         self._server.loop.call_soon_threadsafe(self._flush)
 
+    def _send_out(self) -> bool:
+        """Sends as much as the socket takes; returns whether that was all."""
+        try:
+            while self._out:
+                del self._out[: self._sock.send(self._out)]
+        except BlockingIOError:
+            return False
+        except OSError:
+            # The caller has gone; the loop reads the end of the stream and closes.
+            self._out.clear()
+        return True
+
     def _flush(self) -> None:
         with self._lock:
-            try:
-                while self._out:
-                    sent = self._sock.send(self._out)
-                    del self._out[:sent]
-            except BlockingIOError:
+            if not self._send_out():
                 self._is_watched = True
                 self._server.loop.add_writer(self._sock.fileno(), self._flush)
                 return
-            except OSError:
-                # The caller has gone; the loop reads the end of the stream and closes.
-                self._out.clear()
             self._is_scheduled = False
             if self._is_watched and self._sock.fileno() >= 0:
                 self._is_watched = False

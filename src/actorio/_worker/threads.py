@@ -66,8 +66,9 @@ class ThreadDispatcher:
             except ActorEndsError as end:
                 self._end(end.code)
                 return
-            following[0].reply_now(frame)
+            connection = following[0]
             following = self._next()
+            connection.reply_now(frame, more_follow=following is not None)
 
     def _next(self) -> Delivered | None:
         """Returns the call to go on with; None when another thread has it, or none waits."""
