@@ -147,7 +147,8 @@ class Wire:
             self.answers[key] = (reply, payload)
         self._log.note_answer(key)
 
-    reply_now = reply_soon
+    def reply_now(self, frame, *, more_follow=False):  # noqa: ARG002  # what is kept leaves soon
+        self.reply_soon(frame)
 
 
 class Model:
