@@ -147,7 +147,7 @@ class Wire:
             self.answers[key] = (reply, payload)
         self._log.note_answer(key)
 
-    def reply_now(self, frame, *, more_follow=False):  # noqa: ARG002  # what is kept leaves soon
+    def reply_now(self, frame, *, more_follow=False):  # what is kept leaves soon
         self.reply_soon(frame)
 
 
