@@ -81,4 +81,4 @@ _runtime.on_first_use(_start_on_first_use)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PLACES])
+    return sorted([*_PLACES, *(name for name in globals() if name.startswith("__"))])

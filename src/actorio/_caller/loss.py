@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from actorio._caller.unread import UnreadError
 from actorio._model.certificate import DeathCertificate
 from actorio._model.errors import (
     ActorDiedError,
@@ -54,8 +55,10 @@ class Losses:
         self, identity: ActorIdentity, results: list[PendingResult], complaint: str, *, may_have_run: bool
     ) -> None:
         def tell(certificate: DeathCertificate | None) -> None:
+            unread = _report_of(identity, certificate)
             for result in results:
-                result.fail(_error_maker(identity, result.call, certificate, complaint, may_have_run=may_have_run))
+                make_error = _error_maker(identity, result.call, certificate, complaint, may_have_run=may_have_run)
+                result.fail(make_error, unread)
 
         try:
             node = self._node()
@@ -70,6 +73,13 @@ class Losses:
             name = result.identity.hex()
             reason = f"the process that owns the result of {result.call}() has ended" + (complaint and f": {complaint}")
             result.fail(lambda name=name, reason=reason: OwnerDiedError(name, reason))  # type: ignore[misc]
+
+
+def _report_of(identity: ActorIdentity, certificate: DeathCertificate | None) -> UnreadError | None:
+    """Returns the report of a death that nobody has asked for; one for all calls that end with it."""
+    if certificate is None or not certificate.is_unexpected():
+        return None
+    return UnreadError(lambda: f"the actor {identity.definition.name} is dead: {certificate.describe()}")
 
 
 def _error_maker(

@@ -11,7 +11,7 @@ import asyncio
 import concurrent.futures
 from typing import TYPE_CHECKING, Any
 
-from actorio._caller.unread import UnreadFailure
+from actorio._caller.unread import READ, UnreadError
 from actorio._model.errors import RayError, RaySystemError, UnserializableException
 from actorio._model.failure import TaskFailure
 from actorio._model.reference import pending_of
@@ -48,13 +48,14 @@ class PendingResult:
 
     payload: Payload
     make_error: Callable[[], BaseException]
-    unread: UnreadFailure
+    unread: UnreadError | None
 
     def __init__(self, number: int, lane: Lane | None, what: MethodDefinition | str) -> None:
         self.number = number
         self.lane = lane
         self.what = what
         self.state = PENDING
+        self.unread = None
         self._callbacks: list[Callback] = []
 
     # --- completing: any thread, the first wins -----------------------------------------------------------------
@@ -63,30 +64,33 @@ class PendingResult:
         """Ends with what a reply says; calls the callbacks in this thread."""
         if self.state == PENDING:
             self.payload = payload
-            if state == FAILURE:
-                self.unread = UnreadFailure(payload)
+            if state == FAILURE and self.unread is None:
+                self.unread = UnreadError(lambda: TaskFailure.decode(bytes(payload)).describe())
             self.state = state
             if self._callbacks:
                 self._run_callbacks()
 
-    def fail(self, make_error: Callable[[], BaseException]) -> None:
-        """Ends with an error of the runtime's own."""
+    def fail(self, make_error: Callable[[], BaseException], unread: UnreadError | None = None) -> None:
+        """Ends with an error of the runtime's own; ``unread`` reports it when nobody reads it."""
         if self.state == PENDING:
             self.make_error = make_error
+            self.unread = self.unread or unread
             self.state = ERROR
             self._run_callbacks()
 
     def complete_like(self, other: PendingResult) -> None:
         """Ends as another result has."""
+        self.unread = self.unread or other.unread
         if other.state == ERROR:
             self.fail(other.make_error)
         else:
-            other.note_read()
             self.complete(other.state, other.payload)
 
     def note_read(self) -> None:
-        """Says that somebody has seen what this ended with, or will see it elsewhere."""
-        if self.state == FAILURE:
+        """Says that an error which this ended or will end with need not be reported."""
+        if self.unread is None:
+            self.unread = READ
+        else:
             self.unread.is_read = True
 
     def abandon(self) -> None:
@@ -149,8 +153,8 @@ class PendingResult:
                 return wire.loads(self.payload)
             except Exception as error:
                 raise UnserializableException(self._cannot_load(error)) from error
+        self.note_read()
         if self.state == FAILURE:
-            self.unread.is_read = True
             raise RayTaskError.from_failure(TaskFailure.decode(bytes(self.payload)), wire.loads)
         raise self.make_error()
 
@@ -177,7 +181,9 @@ class PendingResult:
                 yield from waker.future
             finally:
                 if self.state == PENDING:
+                    # Cancelled: nobody waits any more, and knows.
                     self.discard_callback(waker)
+                    self.note_read()
         return self.value()
 
     def add_loop_callback(self, callback: Callable[[], object], key: object) -> None:

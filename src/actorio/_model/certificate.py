@@ -41,6 +41,8 @@ _REASONS: Final = {
     "unknown": "its process ended and nobody saw how",
 }
 
+_UNEXPECTED: Final = frozenset({"signal", "constructor", "unknown"})
+
 # Where the dead process's own words explain something. A constructor's traceback says more than its stderr, and an
 # actor that was killed on request has nothing to explain.
 _STDERR_HELPS: Final = frozenset({"exit", "signal", "unknown"})
@@ -86,6 +88,10 @@ class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
             msgspec.DecodeError: The bytes are not a certificate.
         """
         return _DECODER.decode(data)
+
+    def is_unexpected(self) -> bool:
+        """Return whether nobody asked for this end: it is worth a report even if no call waits for the actor."""
+        return self.cause in _UNEXPECTED or (self.cause == "exit" and self.code != 0)
 
     def who(self) -> str:
         """Return which actor this is about: `Account (pid 20537, actor id 2891...)`."""

@@ -174,11 +174,38 @@ def _pickled(
             return inner.cause, inner.note
         cause = error.cause
     try:
-        return dumps(cause), ""
+        return _dumped(cause, dumps), ""
     except Exception as why:
         if explain is not None:
             return None, explain(cause, "exception", callee)
         return None, f"it could not be pickled: {type(why).__name__}: {why}"
+
+
+def _dumped(cause: BaseException | None, dumps: Callable[[Any], bytes]) -> bytes:
+    data = dumps(cause)
+    try:
+        pickle.loads(data)
+    except Exception:
+        # The class wants other arguments than `args`, as many do: sent by what it holds instead.
+        return dumps(_ByState(cause))
+    return data
+
+
+class _ByState:
+    """Pickles an exception by class, `args` and attributes, and is unpickled as that exception."""
+
+    def __init__(self, error: Any) -> None:
+        self._error = error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _from_state, (type(self._error), self._error.args, vars(self._error))
+
+
+def _from_state(cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    vars(error).update(state)
+    return error
 
 
 def _failure_behind(error: RayTaskError) -> TaskFailure:

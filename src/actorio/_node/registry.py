@@ -112,6 +112,10 @@ class Registry(Generic[A]):
             return None
         return Answer(asker, number, self._dead.get(actor_id) or DeathCertificate(actor_id, ""))
 
+    def certificate(self, actor_id: str) -> DeathCertificate | None:
+        """Returns how an actor died, None when it lives or is forgotten."""
+        return self._dead.get(actor_id)
+
     def give_up(self, actor_id: str, asker: A, number: int) -> Answer[A] | None:
         """The asker has waited long enough: returns that the actor lives, or None when it was answered."""
         actor = self._living.get(actor_id)

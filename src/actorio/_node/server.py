@@ -6,9 +6,9 @@ Ends when no driver is connected.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING
 
 from actorio._model.certificate import DeathCertificate
@@ -17,6 +17,7 @@ from actorio._node.nursery import Nursery
 from actorio._node.outputs import Outputs
 from actorio._node.registry import Registry
 from actorio._transport.descriptors import explain_exhaustion
+from actorio._transport.directories import remove_session
 from actorio._transport.loops import new_loop
 from actorio._transport.sockets import accept, unlink
 from actorio._wire.messages import (
@@ -52,8 +53,11 @@ if TYPE_CHECKING:
 _GRACE, _LAST_GRACE = 1.0, 0.5
 # How long a caller whose connection broke waits for the news of a death before it hears that the actor lives.
 _DEATH_TIMEOUT = 2.0
+_UNHEARD_TIMEOUT = 1.0
 # A driver that has started a node connects at once, or has died.
 _FIRST_DRIVER_TIMEOUT = 30.0
+# The logging level of a report.
+_ERROR = 40
 # Beyond this many bytes that a driver has not taken, actors' output waits in their pipes.
 _MAX_BACKLOG = 1 << 22
 
@@ -73,6 +77,8 @@ class Node:
         self._labels: dict[str, tuple[str, str]] = {}
         self._pids: dict[str, int] = {}
         self._actors_by_pid: dict[int, str] = {}
+        # Deaths that nobody asked for, in both senses; reported unless a caller asks soon.
+        self._unheard: dict[str, DeathCertificate] = {}
         self._is_paused = False
         self._is_ending = False
         self._killed = 0
@@ -164,6 +170,7 @@ class Node:
             self._nursery.signal([pid], signal.SIGKILL)
 
     def _ask(self, client: Client, message: AskDeath) -> None:
+        self._unheard.pop(message.actor_id, None)
         answer = self._registry.ask(message.actor_id, client, message.id)
         if answer is not None:
             self._answer([answer])
@@ -210,8 +217,20 @@ class Node:
         if address:
             unlink(address)
         self._answer(answers)
+        certificate = self._registry.certificate(actor_id)
+        if certificate is not None and not answers and certificate.is_unexpected():
+            self._unheard[actor_id] = certificate
+            self._loop.call_later(_UNHEARD_TIMEOUT, self._report, actor_id)
         if self._is_ending and self._registry.is_empty():
             self._finish()
+
+    def _report(self, actor_id: str) -> None:
+        """Tells the drivers of a death that no caller has asked about."""
+        certificate = self._unheard.pop(actor_id, None)
+        if certificate is not None:
+            text = f"{certificate.who()} is dead: {certificate.describe()}"
+            record = Record(certificate.class_name, certificate.pid, "actorio", _ERROR, text, time.time(), "", 0)
+            self._tell_drivers(record)
 
     def _on_zygote_lost(self) -> None:
         """Without the zygote nobody is left to start actors or to tell how they ended; the kernel has killed them."""
@@ -253,9 +272,11 @@ class Node:
         if self.ended.done():
             return
         self._outputs.finish_all()
+        for actor_id in list(self._unheard):
+            self._report(actor_id)
         self._nursery.close()
         self._nursery.wait(_LAST_GRACE)
-        shutil.rmtree(self._boot.directory, ignore_errors=True)
+        remove_session(self._boot.directory)
         for client in list(self._clients):
             client.send(Stopped(self._killed))
             client.flush_blocking(_LAST_GRACE)

@@ -10,7 +10,6 @@ import gc
 import importlib
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from actorio._transport.directories import remove_session
 from actorio._transport.sockets import receive, send_all
 from actorio._wire.messages import Exited, Fork, Forked, ForkFailed, Ready, Signal, encode, zygote_reader
 
@@ -178,7 +178,7 @@ class Zygote:
         for pid in self._children:
             with suppress(ChildProcessError):
                 os.waitpid(pid, 0)
-        shutil.rmtree(self._boot.directory, ignore_errors=True)
+        remove_session(self._boot.directory)
 
 
 def _plug_holes() -> list[object]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorio._model.argument import put_back
@@ -155,10 +156,13 @@ def decline(connection: Connection, request: Inbound) -> None:
 
 
 def exit_code(error: SystemExit) -> int:
-    """Returns the exit code that the interpreter would end with."""
+    """Returns the exit code that the interpreter would end with; prints what it would print."""
     if error.code is None:
         return 0
-    return error.code if isinstance(error.code, int) else 1
+    if isinstance(error.code, int):
+        return error.code
+    sys.stderr.write(f"{error.code}\n")
+    return 1
 
 
 def _call_with_instance(instance: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

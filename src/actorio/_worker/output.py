@@ -87,7 +87,17 @@ def forward_records(forwarder: RecordForwarder) -> None:
         if handlers and all(isinstance(handler, logging.NullHandler) for handler in handlers):
             forwarder.handle(record)
 
+    # `logging.warning()` and its like configure logging by themselves where nobody has: here it is configured.
+    logging.basicConfig = _explicit_only(logging.basicConfig)
     logging.Logger.callHandlers = call_or_forward  # type: ignore[assignment, method-assign]  # this process is an actor's alone
+
+
+def _explicit_only(basic_config: Callable[..., None]) -> Callable[..., None]:
+    def configure(**options: Any) -> None:
+        if options:
+            basic_config(**options)
+
+    return configure
 
 
 def _handlers_of(logger: logging.Logger) -> list[logging.Handler]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+_PACKAGE = __file__.rpartition("_worker")[0]
 _logger = logging.getLogger("actorio")
 
 
@@ -90,7 +91,7 @@ class StallWatch:
 
     def _report(self, held: float) -> None:
         frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001  # the documented way to see another thread
-        stack = "".join(traceback.format_stack(frame)[-12:]) if frame is not None else "(no stack)\n"
+        stack = "".join(traceback.format_list(_users(traceback.extract_stack(frame))))
         _logger.warning(
             "the event loop of the async actor %s has been held for %.2f s, and every call on it with it; "
             "await instead, or use `await asyncio.to_thread(...)`. It is here:\n%s",
@@ -98,3 +99,9 @@ class StallWatch:
             held,
             stack.rstrip(),
         )
+
+
+def _users(frames: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    """Returns the frames below those of this package: the user's, and of what the user has called."""
+    ours = [index for index, frame in enumerate(frames) if frame.filename.startswith(_PACKAGE)]
+    return frames[ours[-1] + 1 :] if ours else list(frames)
