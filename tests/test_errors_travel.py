@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import faulthandler
 import itertools
 import os
 import re
@@ -203,12 +204,38 @@ def test_an_exception_without_a_text_arrives(raising):
     assert "Unprintable" in str(error)
 
 
-def test_an_exception_that_cannot_be_unpickled_arrives_as_text(raising):
+def test_an_exception_whose_class_wants_other_arguments_is_caught_by_its_class(raising):
     error = error_of(raising.raise_it.remote(lambda: Demanding("this", "that")))
-    assert type(error) is RayTaskError
-    assert error.cause is None
-    for text in ("in raise_it", "Demanding: this and that", "could not be unpickled here", "'second'"):
+    assert isinstance(error, Demanding)
+    assert error.cause.args == ("this and that",)
+    for text in ("in raise_it", "Demanding: this and that"):
         assert text in str(error)
+
+
+class Untouchable(Exception):
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+
+def test_an_exception_that_resists_being_looked_at_is_answered_with_its_name(raising):
+    assert "Untouchable" in str(error_of(raising.raise_it.remote(Untouchable)))
+    with pytest.raises(ZeroDivisionError):
+        actorio.get(raising.raise_it.remote(ZeroDivisionError))
+
+
+def ends_the_reader():
+    raise SystemExit(3)
+
+
+class Ending:
+    def __reduce__(self):
+        return ends_the_reader, ()
+
+
+def test_a_result_whose_unpickling_asks_to_exit_does_not_end_its_reader(raising):
+    ref = raising.__ray_call__.remote(lambda _: Ending())
+    with pytest.raises(actorio.exceptions.UnserializableException):
+        actorio.get(ref)
 
 
 def test_an_exception_that_cannot_be_pickled_arrives_as_text_that_names_the_culprit(raising):
@@ -712,7 +739,8 @@ DEATHS = {
     "sys.exit without a code": (sys.exit, ["its process exited with code 0"]),
     "sys.exit with a text": (lambda: sys.exit("no more"), ["its process exited with code 1"]),
     "SIGKILL": (lambda: os.kill(os.getpid(), signal.SIGKILL), ["was ended by SIGKILL", "out-of-memory killer"]),
-    "SIGSEGV": (lambda: os.kill(os.getpid(), signal.SIGSEGV), ["was ended by SIGSEGV", "A crash in native code"]),
+    # Raised by the thread itself: a signal that is sent may end the process only after the method has returned.
+    "SIGSEGV": (lambda: faulthandler._sigsegv(), ["was ended by SIGSEGV", "A crash in native code"]),
     "a last word": (_say_and_exit, ["exited with code 7", "Its last line on stderr: last words"]),
 }
 

@@ -7,6 +7,7 @@ a millisecond has passed, whichever is first.
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections import deque
@@ -27,7 +28,8 @@ class Corks:
 
     def __init__(self) -> None:
         self._corked: deque[ThreadLane] = deque()
-        self._is_needed = threading.Event()
+        # A queue and not an event: Ctrl-C in the midst of ringing must leave no lock behind.
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_closed = False
         self._lock = threading.Lock()
@@ -37,7 +39,7 @@ class Corks:
         self._corked.append(lane)
         if self._thread is None:
             self._start()
-        self._is_needed.set()
+        self._bell.put(None)
 
     def pop_all(self) -> None:
         """Sends what all lanes keep, now: the thread is about to wait."""
@@ -56,8 +58,7 @@ class Corks:
 
     def _run(self) -> None:
         while not self._is_closed:
-            self._is_needed.wait()
-            self._is_needed.clear()
+            self._bell.get()
             time.sleep(DELAY)
             self.pop_all()
 
@@ -65,6 +66,6 @@ class Corks:
         """Ends the thread."""
         with self._lock:
             self._is_closed = True
-        self._is_needed.set()
+        self._bell.put(None)
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()

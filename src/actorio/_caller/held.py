@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ class HeldCalls:
             try:
                 while (call := self._next()) is not None:
                     call.send()
-                    self._calls.remove(call)
+                    with suppress(ValueError):
+                        # Gone when sending it found the lane lost, and gave up all that was held.
+                        self._calls.remove(call)
             finally:
                 self._turn.release()
 

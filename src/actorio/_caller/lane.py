@@ -11,6 +11,7 @@ of its lane when the actor is ordered (one thread), and nobody else's.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -66,16 +67,28 @@ class Lane:
         self._peer: CallerPeer[PendingResult] = CallerPeer()
         self._out = bytearray()
         self._is_watched = False
-        # Guards the peer, the buffer and the socket. Never held while callbacks run.
-        self._lock = threading.Lock()
+        # Guards the peer, the buffer and the socket. Never held while callbacks run. A signal handler or a finaliser
+        # may make a call in the midst of one: then the thread has the lock already, and the call is sent later.
+        self._lock = threading.RLock()
+        self._is_busy = False
+        self._later: deque[tuple[PendingResult, str, Payload, tuple[int, ...]]] = deque()
 
     # --- sending ------------------------------------------------------------------------------------------------
 
     def call(self, result: PendingResult, method: str, payload: Payload, parts: tuple[int, ...] = ()) -> None:
         """Sends a call now, or with others of this loop iteration."""
         with self._lock:
-            frame = self._peer.call(result.number, result, method, payload, parts)
-            self._write(frame)
+            if self._is_busy:
+                self._later.append((result, method, payload, parts))
+                return
+            self._is_busy = True
+            try:
+                self._write(self._peer.call(result.number, result, method, payload, parts))
+                while self._later:
+                    result, method, payload, parts = self._later.popleft()
+                    self._write(self._peer.call(result.number, result, method, payload, parts))
+            finally:
+                self._is_busy = False
         if self.is_lost:
             self._give_up("")
         elif not result.number % DRAIN_EVERY:
@@ -97,7 +110,13 @@ class Lane:
     def flush(self) -> None:
         """Sends what is waiting, as much as the socket takes."""
         with self._lock:
-            self._flush()
+            if self._is_busy:
+                return
+            self._is_busy = True
+            try:
+                self._flush()
+            finally:
+                self._is_busy = False
         if self.is_lost:
             self._give_up("")
 

@@ -181,6 +181,12 @@ class NodeClient:
     # --- the reading thread -------------------------------------------------------------------------------------
 
     def _read(self) -> None:
+        try:
+            self._read_all()
+        finally:
+            self._lose()
+
+    def _read_all(self) -> None:
         while True:
             try:
                 data = self._sock.recv(1 << 16)
@@ -194,7 +200,6 @@ class NodeClient:
                 break
             for message, payload in messages:
                 self._handle(message, payload)
-        self._lose()
 
     def _handle(self, message: Control, payload: Payload) -> None:
         if isinstance(message, Output | Record):

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
+import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from actorio._caller.settling import SETTLER
 from actorio._caller.unread import READ, UnreadError
 from actorio._model.errors import RayError, RaySystemError, UnserializableException
 from actorio._model.failure import TaskFailure
@@ -29,6 +33,10 @@ if TYPE_CHECKING:
     Callback = Callable[["PendingResult"], object]
 
 PENDING, VALUE, FAILURE, ERROR = range(4)
+
+_logger = logging.getLogger("actorio")
+# Of each thread: the results whose callbacks are to be called next, while it calls some.
+_CHAIN = threading.local()
 
 running_loop = asyncio._get_running_loop  # noqa: SLF001  # documented for speed: the public one raises when there is none
 
@@ -116,6 +124,21 @@ class PendingResult:
             count += 1
 
     def _run_callbacks(self) -> None:
+        waiting = getattr(_CHAIN, "waiting", None)
+        if waiting is not None:
+            # One of the callbacks below has completed this: it is its turn afterwards, so that a chain of results
+            # that end with each other does not nest.
+            waiting.append(self)
+            return
+        _CHAIN.waiting = chain = deque([self])
+        try:
+            while chain:
+                chain.popleft().call_back()
+        finally:
+            _CHAIN.waiting = None
+
+    def call_back(self) -> None:
+        """Calls the callbacks that nobody has called yet; their errors are logged."""
         callbacks = self._callbacks
         while callbacks:
             try:
@@ -123,7 +146,11 @@ class PendingResult:
             except IndexError:
                 # Another thread took the last one.
                 return
-            callback(self)
+            try:
+                callback(self)
+            except Exception:
+                # The thread reads for everybody and must go on.
+                _logger.exception("a callback of %s() failed", self.call)
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -151,7 +178,7 @@ class PendingResult:
         if self.state == VALUE:
             try:
                 return wire.loads(self.payload)
-            except Exception as error:
+            except (Exception, SystemExit, GeneratorExit) as error:
                 raise UnserializableException(self._cannot_load(error)) from error
         self.note_read()
         if self.state == FAILURE:
@@ -197,21 +224,14 @@ class PendingResult:
         return self.discard_callback(_Key(key))
 
     def future(self) -> concurrent.futures.Future[Any]:
-        """Returns a new future of the result; the background pump sees to it if nobody else does."""
+        """Returns a new future of the result; the background pump sees to it if nobody else does.
+
+        It is settled in a thread of its own: its callbacks are the user's, and may wait for other results.
+        """
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        self.add_callback(lambda _: self._settle(future))
+        self.add_callback(lambda _: SETTLER.settle(self, future))
         self.see_to_pumping(None)
         return future
-
-    def _settle(self, future: concurrent.futures.Future[Any]) -> None:
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            value = self.value()
-        except BaseException as error:  # whatever the call ended with belongs to the future
-            future.set_exception(error)
-        else:
-            future.set_result(value)
 
     def see_to_pumping(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """Makes sure that somebody reads the reply while a waiter on ``loop`` (or no waiter at all) sleeps."""

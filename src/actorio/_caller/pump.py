@@ -9,6 +9,7 @@ thread leads for as long as that is so. It is started when first needed and slee
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 import time
@@ -48,7 +49,8 @@ class Pump:
         # Guards what is watched, the borrowed lanes and the demand.
         self._lock = threading.RLock()
         self._demand = 0
-        self._has_demand = threading.Event()
+        # Wakes the background thread. A queue and not an event: Ctrl-C must leave no lock behind.
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._background: threading.Thread | None = None
         self._is_closed = False
         self._waker, self._wakee = socket.socketpair()
@@ -239,46 +241,45 @@ class Pump:
 
     def pump_until_done(self, result: PendingResult, borrowed: Lane | None = None) -> None:
         """Has the background thread read until ``result`` is done; ``borrowed`` is read meanwhile."""
-        if borrowed is not None and not self._borrow(borrowed):
-            borrowed = None
-        with self._lock:
-            self._add_demand(1)
-
-        def release(_: PendingResult) -> None:
-            if borrowed is not None:
-                self._give_back(borrowed)
+        with InterruptGate():
+            if borrowed is not None and not self._borrow(borrowed):
+                borrowed = None
             with self._lock:
-                self._add_demand(-1)
+                self._add_demand(1)
 
-        result.add_callback(release)
+            def release(_: PendingResult) -> None:
+                if borrowed is not None:
+                    self._give_back(borrowed)
+                with self._lock:
+                    self._add_demand(-1)
+
+            result.add_callback(release)
 
     def _add_demand(self, change: int) -> None:
         self._demand += change
         if not self._demand:
-            self._has_demand.clear()
             self.wake()
             return
-        self._has_demand.set()
+        self._bell.put(None)
         if self._background is None and not self._is_closed:
             self._background = threading.Thread(target=self._run_background, name="actorio-pump", daemon=True)
             self._background.start()
 
     def _run_background(self) -> None:
         gate = InterruptGate()
-        while True:
-            self._has_demand.wait()
-            if self._is_closed:
-                return
-            with self._lead:
-                while self._demand and not self._is_closed:
-                    self._turn(None, gate)
-            self._pass_on()
+        while not self._is_closed:
+            self._bell.get()
+            if self._demand:
+                with self._lead:
+                    while self._demand and not self._is_closed:
+                        self._turn(None, gate)
+                self._pass_on()
 
     def close(self) -> None:
-        """Ends the background thread and closes the selector. Lanes are closed before."""
+        """Ends the background thread and stops polling. Lanes are closed before."""
         self._is_closed = True
         self.corks.close()
-        self._has_demand.set()
+        self._bell.put(None)
         self.wake()
         background = self._background
         if background is not None and background is not threading.current_thread():

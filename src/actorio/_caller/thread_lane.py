@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actorio._caller.corks import FREE_CALLS, FULL
+from actorio._caller.interrupts import InterruptGate
 from actorio._caller.lane import Lane
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class ThreadLane(Lane):
 
     def _write(self, frame: bytes) -> None:
         self._burst += 1
-        if self._burst > FREE_CALLS or self._out:
+        if self._burst > FREE_CALLS or self._out or len(frame) > FULL:
             self._keep(frame)
             return
         try:
@@ -31,18 +32,19 @@ class ThreadLane(Lane):
             self.is_lost = True
             return
         if sent < len(frame):
-            self._out += frame[sent:]
-            self._set_watched(is_wanted=True)
+            self._keep(frame[sent:])
 
     def _keep(self, frame: bytes) -> None:
+        # Ctrl-C before this line loses a call that nobody has a reference to; after it, the frame is sent whole.
         self._out += frame
-        if self._is_watched:
+        if self._is_watched or (self._is_corked and len(self._out) <= FULL):
             return
-        if len(self._out) > FULL:
-            self._flush()
-        elif not self._is_corked:
-            self._is_corked = True
-            self.pump.corks.add(self)
+        with InterruptGate():
+            if len(self._out) > FULL:
+                self._flush()
+            else:
+                self._is_corked = True
+                self.pump.corks.add(self)
 
     def uncork(self) -> None:
         """Sends what is kept; the next calls leave at once."""

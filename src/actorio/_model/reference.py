@@ -47,7 +47,8 @@ class ObjectRef(Generic[T]):
     def future(self) -> concurrent.futures.Future[T]:
         """Returns a new `concurrent.futures.Future` of the result; cancelling it does not cancel the call.
 
-        It completes without anybody waiting: its callbacks run in whichever thread received the result.
+        It completes without anybody waiting. Its callbacks run one after the other in a thread for that purpose; they
+        may block, for other results too.
         `asyncio.wrap_future(ref.future())` and `concurrent.futures.as_completed` work with it.
         """
         return self._pending.future()

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 T = TypeVar("T")
+# A month, in seconds: epoll counts milliseconds in 31 bits.
+_LONGEST = 2_000_000.0
 
 
 @overload
@@ -35,7 +37,7 @@ def get(refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], *, timeout: float | Non
         ActorDiedError: the actor died, with the reason.
         RuntimeError: called on the event loop of an async actor.
     """
-    _check_timeout(timeout)
+    timeout = _seconds(timeout)
     if isinstance(refs, ObjectRef):
         return _values([refs], timeout)[0]
     if not _is_list_of_references(refs):
@@ -68,7 +70,7 @@ def wait(
     """
     if not _is_list_of_references(refs):
         raise TypeError(f"wait() takes a list of ObjectRefs, not {_kind_of(refs)}")
-    _check_timeout(timeout)
+    timeout = _seconds(timeout)
     if not refs:
         return [], []
     if len(set(refs)) != len(refs):
@@ -129,11 +131,15 @@ def _is_list_of_references(refs: object) -> bool:
     return isinstance(refs, list) and False not in [isinstance(ref, ObjectRef) for ref in refs]
 
 
-def _check_timeout(timeout: float | None) -> None:
-    if timeout is not None and not isinstance(timeout, int | float):
+def _seconds(timeout: float | None) -> float | None:
+    """Checks a timeout; returns None for one that is longer than the system can count."""
+    if timeout is None:
+        return None
+    if not isinstance(timeout, int | float):
         raise TypeError(f"a timeout is a number of seconds or None, not a {type(timeout).__name__}")
-    if timeout is not None and timeout < 0:
+    if not timeout >= 0:
         raise ValueError(f"a timeout is seconds, at least 0, not {timeout}")
+    return None if timeout > _LONGEST else timeout
 
 
 def _kind_of(value: object) -> str:

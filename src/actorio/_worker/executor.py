@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from actorio._model.argument import put_back
 from actorio._model.context import CURRENT_CALL
 from actorio._model.errors import RaySystemError
+from actorio._model.failure import TaskFailure
 from actorio._model.task_error import failure_of
 from actorio._wire import payload as wire
 from actorio._wire.messages import Call
@@ -124,10 +125,22 @@ class Executor:
         Raises:
             ActorEndsError: the error is a SystemExit, which ends the actor; there is no answer then.
         """
-        if isinstance(error, SystemExit):
-            raise ActorEndsError(exit_code(error)) from error
+        # By its type: an exception may raise at any question about itself.
+        if issubclass(type(error), SystemExit):
+            raise ActorEndsError(exit_code(error)) from error  # type: ignore[arg-type]
+        connection, request, _ = call
+        try:
+            failure = self._describe(call, error)
+        except BaseException:
+            # The exception resists being looked at; its caller gets an answer all the same.
+            name = type(error).__qualname__
+            text = f"{name}: (the exception could not be described: looking at it raises)"
+            failure = TaskFailure(request.method, os.getpid(), self._birth.actor_id, "", text, name, text)
+        return connection.peer.failure(request.id, failure.encode())
+
+    def _describe(self, call: Delivered, error: BaseException) -> TaskFailure:
         is_cancelled = isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
-        failure = failure_of(
+        return failure_of(
             error,
             callee=self._name_of(call),
             pid=os.getpid(),
@@ -137,8 +150,6 @@ class Executor:
             explain=wire.explain,
             kind="cancelled" if is_cancelled else "error",
         )
-        connection, request, _ = call
-        return connection.peer.failure(request.id, failure.encode())
 
     def _name_of(self, call: Delivered) -> str:
         _, request, payload = call

@@ -104,4 +104,5 @@ class StallWatch:
 def _users(frames: traceback.StackSummary) -> list[traceback.FrameSummary]:
     """Returns the frames below those of this package: the user's, and of what the user has called."""
     ours = [index for index, frame in enumerate(frames) if frame.filename.startswith(_PACKAGE)]
-    return frames[ours[-1] + 1 :] if ours else list(frames)
+    # A callback in C has no frame of its own.
+    return frames[ours[-1] + 1 :] or frames[-1:] if ours else list(frames)

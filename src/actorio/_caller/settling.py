@@ -1,0 +1,58 @@
+"""Settling `concurrent.futures` futures, in a thread of its own.
+
+Their callbacks are the user's code and may block, for other results even: so not in a thread that reads for others.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import concurrent.futures
+
+    from actorio._caller.pending import PendingResult
+
+    Task = tuple[PendingResult, concurrent.futures.Future[Any]]
+
+
+class Settler:
+    """Settles futures one after the other; the thread is started with the first."""
+
+    def __init__(self) -> None:
+        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._pid = 0
+
+    def settle(self, result: PendingResult, future: concurrent.futures.Future[Any]) -> None:
+        """Gives a future the value or the error of a result that is done, soon."""
+        if self._pid != os.getpid():
+            self._start()
+        self._tasks.put((result, future))
+
+    def _start(self) -> None:
+        with self._lock:
+            # A forked child has no threads but its own.
+            if self._pid != os.getpid():
+                self._pid = os.getpid()
+                threading.Thread(target=self._run, name="actorio-futures", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            _settle(*self._tasks.get())
+
+
+def _settle(result: PendingResult, future: concurrent.futures.Future[Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        value = result.value()
+    except BaseException as error:  # whatever the call ended with belongs to the future
+        future.set_exception(error)
+    else:
+        future.set_result(value)
+
+
+SETTLER = Settler()
