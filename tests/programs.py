@@ -25,7 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def start(text, /, *arguments, **options):
     """Start a program; its streams are pipes and texts unless `options` of Popen say otherwise."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | {"text": True, "cwd": ROOT}
-    command = [sys.executable, "-c", PRELUDE + dedent(text), *map(str, arguments)]
+    # From 3.12 on Python warns of any fork in a process with threads; programs here fork on purpose.
+    fork_is_meant = ["-W", "ignore:This process:DeprecationWarning"]
+    command = [sys.executable, *fork_is_meant, "-c", PRELUDE + dedent(text), *map(str, arguments)]
     return subprocess.Popen(command, **pipes | options)
 
 

@@ -740,7 +740,7 @@ DEATHS = {
     "sys.exit with a text": (lambda: sys.exit("no more"), ["its process exited with code 1"]),
     "SIGKILL": (lambda: os.kill(os.getpid(), signal.SIGKILL), ["was ended by SIGKILL", "out-of-memory killer"]),
     # Raised by the thread itself: a signal that is sent may end the process only after the method has returned.
-    "SIGSEGV": (lambda: faulthandler._sigsegv(), ["was ended by SIGSEGV", "A crash in native code"]),
+    "SIGSEGV": (faulthandler._sigsegv, ["was ended by SIGSEGV", "A crash in native code"]),
     "a last word": (_say_and_exit, ["exited with code 7", "Its last line on stderr: last words"]),
 }
 

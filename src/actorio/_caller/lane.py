@@ -84,15 +84,21 @@ class Lane:
             self._is_busy = True
             try:
                 self._write(self._peer.call(result.number, result, method, payload, parts))
-                while self._later:
-                    result, method, payload, parts = self._later.popleft()
-                    self._write(self._peer.call(result.number, result, method, payload, parts))
+                if self._later:
+                    self._send_later()
             finally:
                 self._is_busy = False
+        if self._later:
+            self.flush()
         if self.is_lost:
             self._give_up("")
         elif not result.number % DRAIN_EVERY:
             self._drain()
+
+    def _send_later(self) -> None:
+        while self._later:
+            result, method, payload, parts = self._later.popleft()
+            self._write(self._peer.call(result.number, result, method, payload, parts))
 
     def fetch(self, result: PendingResult, wanted: int) -> None:
         """Asks the process at the other end, who owns it, for a value."""
@@ -115,8 +121,11 @@ class Lane:
             self._is_busy = True
             try:
                 self._flush()
+                self._send_later()
             finally:
                 self._is_busy = False
+        if self._later:
+            self.flush()
         if self.is_lost:
             self._give_up("")
 
