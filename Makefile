@@ -84,6 +84,8 @@ $(RUN):
 $(VENV)/.installed: pyproject.toml $(RUN)
 	@echo "installing actorio into $(VENV)"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable .
+	@# Where PYTHONDONTWRITEBYTECODE is set, an editable package would be compiled anew at each start.
+	@$(RUN) -m compileall -q src
 	@touch $@
 
 $(VENV)/.installed-%: pyproject.toml $(RUN)
