@@ -11,7 +11,12 @@ from textwrap import dedent
 
 import psutil
 
-PRELUDE = "import os, signal, subprocess, sys, threading, time\nimport actorio\n"
+# Where the suite runs in the background, programs inherit that Ctrl-C is ignored.
+PRELUDE = (
+    "import os, signal, subprocess, sys, threading, time\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "import actorio\n"
+)
 
 # A program that takes longer than this hangs.
 LONGEST_RUN_SECONDS = 60

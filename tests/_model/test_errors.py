@@ -68,6 +68,23 @@ class Demanding(Exception):
         super().__init__(f"{first} and {second}")
 
 
+def refuse_to_be_read():
+    raise TypeError("cannot be read here")
+
+
+class Unreadable:
+    def __reduce__(self):
+        return refuse_to_be_read, ()
+
+
+class Stuck(Exception):
+    """Can be pickled; what it holds cannot be read back."""
+
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
+        self.guest = Unreadable()
+
+
 class Final(Exception):
     def __init_subclass__(cls):
         raise TypeError("final")
@@ -327,21 +344,30 @@ def test_a_failure_of_a_nested_call_is_not_wrapped_twice_and_its_text_shows_the_
 
 
 def test_a_nested_failure_without_its_cause_still_says_why_it_is_missing():
-    inner = receive(Demanding(1, 2), callee="Vault.open")
+    inner = receive(Stuck(1, 2), callee="Vault.open")
     outer = receive(inner)
     assert type(outer) is RayTaskError
     assert outer.cause is None
-    assert "Demanding: 1 and 2" in str(outer)
+    assert "Stuck: 1 and 2" in str(outer)
     assert "could not be unpickled here: TypeError" in str(outer)
 
 
 def test_a_cause_that_cannot_be_unpickled_leaves_type_message_traceback_and_the_reason():
-    error = receive(Demanding(1, 2))
+    error = receive(Stuck(1, 2))
     assert type(error) is RayTaskError
     assert error.cause is None
     assert "in raised" in str(error)
-    assert "Demanding: 1 and 2" in str(error)
-    assert "(Demanding) is not here: it could not be unpickled here: TypeError" in str(error)
+    assert "Stuck: 1 and 2" in str(error)
+    assert "(Stuck) is not here: it could not be unpickled here: TypeError" in str(error)
+
+
+def test_a_cause_whose_class_wants_other_arguments_comes_back_by_what_it_holds():
+    cause = Demanding(1, 2)
+    cause.extra = "kept"
+    error = receive(cause)
+    assert isinstance(error, Demanding)
+    assert error.cause.args == ("1 and 2",)
+    assert error.extra == "kept"
 
 
 def test_a_cause_that_cannot_be_pickled_leaves_type_message_traceback_and_the_path_to_the_culprit():
