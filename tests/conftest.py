@@ -188,6 +188,8 @@ class Sessions:
 def runtime_directory() -> Iterator[Path]:
     """Give this run a runtime directory of its own; its path is short, as a socket's address must be."""
     with tempfile.TemporaryDirectory(prefix="at-") as folder, pytest.MonkeyPatch.context() as patch:
+        # Unbuffered, print() writes a text and its line's end apart, and another thread's line may come between.
+        patch.delenv("PYTHONUNBUFFERED", raising=False)
         patch.setenv("XDG_RUNTIME_DIR", folder)
         patch.setenv(*RUN_MARK.split("="))
         yield Path(folder)

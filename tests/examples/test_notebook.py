@@ -33,7 +33,7 @@ SHOWN_BY_SEEDS = {
         r"Exception: Starting balance is less then minimal balance",
         r"^Killed: ActorDiedError$",
     ],
-    "async_computation": [r"^3 5 2$", r"^\(AsyncActor pid=\d+\) Actor slept for 5 sec$"],
+    "async_computation": [r"^3 5 2", r"\(AsyncActor pid=\d+\) Actor slept for 5 sec$"],
     "async_task": [r"^async def task: None$", r"^wrapped in a task: None$"],
     "concurrent_run": [r"(^\(AsyncActor pid=\d+\) started\n){4}", r"(^\(AsyncActor pid=\d+\) finished\n){4}"],
     "defining_async_actor": [r"(^\(AsyncActor pid=\d+\) started\n){5}(^\(AsyncActor pid=\d+\) ended\n){5}"],
@@ -46,7 +46,7 @@ SHOWN_BY_SEEDS = {
         r"^num of executed tasks so far: \d+$",
     ],
     "threaded_actor": [r"I'm running in a thread!$", r"I'm running in another thread!$"],
-    "threaded_computation": [r"^3 5 2$", r"^\(ThreadedActor pid=\d+\) Actor slept for 5 sec$"],
+    "threaded_computation": [r"^3 5 2", r"\(ThreadedActor pid=\d+\) Actor slept for 5 sec$"],
 }
 
 
