@@ -6,6 +6,7 @@ import logging
 import queue
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from actorio._wire.messages import Output, Record
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _CYAN, _PLAIN = "\033[36m", "\033[0m"
 _STDERR = 2
+# In seconds: too short to be seen, long enough for a print() to end.
+_PAUSE = 0.005
 
 
 class OutputPrinter:
@@ -48,6 +51,9 @@ class OutputPrinter:
 
     def _print(self) -> None:
         while (news := self._queue.get()) is not None:
+            if self._queue.empty():
+                # A line often comes with the result of its call, which the driver prints at once, and in pieces.
+                time.sleep(_PAUSE)
             try:
                 if isinstance(news, Output):
                     _print_lines(news)
