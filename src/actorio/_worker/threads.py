@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 from actorio._wire.messages import Call
@@ -35,12 +36,17 @@ class ThreadDispatcher:
         self._end = end
         self._mailbox: Mailbox[Delivered] = Mailbox(limit)
         self._lock = threading.Lock()
-        # Calls that have been admitted and wait for an idle thread.
-        self._admitted: queue.SimpleQueue[Delivered] = queue.SimpleQueue()
+        # Calls that have been admitted and that no thread has taken yet, oldest first.
+        self._admitted: deque[Delivered] = deque()
+        # One entry for each call that arrived so: it wakes a thread. A busy thread may be quicker to take the call;
+        # the one that was woken then finds nothing and waits again. Small methods so run in one thread, one after
+        # the other, and do not pay for the change of threads.
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._threads = 1
 
     def on_requests(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
         """Takes a batch of requests, in order. In the loop's thread."""
+        admitted = []
         with self._lock:
             for request, payload in requests:
                 if type(request) is not Call:
@@ -48,7 +54,10 @@ class ThreadDispatcher:
                     continue
                 call = (connection, request, payload)
                 if self._mailbox.offer(call):
-                    self._admitted.put(call)
+                    admitted.append(call)
+            self._admitted += admitted
+        for _ in admitted:
+            self._wakes.put(None)
         while self._threads < self._mailbox.running:
             self._threads += 1
             threading.Thread(target=self.work, name=f"actor-{self._threads}", daemon=True).start()
@@ -56,29 +65,27 @@ class ThreadDispatcher:
     def work(self) -> None:
         """Runs calls for ever, or until one ends the actor. The first worker is the main thread."""
         while True:
-            self._run_in_turn(self._admitted.get())
-
-    def _run_in_turn(self, call: Delivered) -> None:
-        following: Delivered | None = call
-        while following is not None:
-            try:
-                frame = self._execute(following)
-            except ActorEndsError as end:
-                self._end(end.code)
-                return
-            connection = following[0]
-            following = self._next()
-            connection.reply_now(frame, more_follow=following is not None)
+            self._wakes.get()
+            with self._lock:
+                call = self._admitted.popleft() if self._admitted else None
+            while call is not None:
+                try:
+                    frame = self._execute(call)
+                except ActorEndsError as end:
+                    self._end(end.code)
+                    return
+                connection = call[0]
+                call = self._next()
+                connection.reply_now(frame, more_follow=call is not None)
 
     def _next(self) -> Delivered | None:
-        """Returns the call to go on with; None when another thread has it, or none waits."""
+        """Says that a call has ended; returns the one to go on with, None when none waits."""
         with self._lock:
             following = self._mailbox.finish()
-            if following is None or self._admitted.empty():
-                return following
-            # Those that were admitted before it still wait for their threads: it must not overtake them.
-            self._admitted.put(following)
-            return None
+            if following is not None:
+                # At the end: those that were admitted before it must not be overtaken.
+                self._admitted.append(following)
+            return self._admitted.popleft() if self._admitted else None
 
     def _execute(self, call: Delivered) -> bytes:
         executor = self._executor
