@@ -29,25 +29,30 @@ class HeldCall:
 
 
 class HeldCalls:
-    """The held calls of one lane; arguments arrive in any thread."""
+    """The held calls of one lane; arguments arrive in any thread.
+
+    Attributes:
+        calls: what is held or being sent, in the order of making. To be looked at only: every call looks whether
+            it is empty, which `bool` of this object answers more slowly.
+    """
 
     def __init__(self, *, is_ordered: bool) -> None:
         self._is_ordered = is_ordered
-        self._calls: deque[HeldCall] = deque()
+        self.calls: deque[HeldCall] = deque()
         # Held by the one thread that sends.
         self._turn = threading.Lock()
 
     def __bool__(self) -> bool:
         """Is a call held, or being sent?"""
-        return bool(self._calls)
+        return bool(self.calls)
 
     def missing(self) -> Iterator[PendingResult]:
         """Returns the arguments that are waited for."""
-        return (one for call in list(self._calls) for one in list(call.missing))
+        return (one for call in list(self.calls) for one in list(call.missing))
 
     def add(self, call: HeldCall) -> None:
         """Keeps a call until its arguments are there, and in its place."""
-        self._calls.append(call)
+        self.calls.append(call)
         for dependency in list(call.missing):
             dependency.add_callback(lambda done, call=call: self._arrived(call, done))  # type: ignore[misc]
         self._send_ready()
@@ -65,16 +70,16 @@ class HeldCalls:
                     call.send()
                     with suppress(ValueError):
                         # Gone when sending it found the lane lost, and gave up all that was held.
-                        self._calls.remove(call)
+                        self.calls.remove(call)
             finally:
                 self._turn.release()
 
     def _next(self) -> HeldCall | None:
-        calls = list(self._calls)[:1] if self._is_ordered else list(self._calls)
+        calls = list(self.calls)[:1] if self._is_ordered else list(self.calls)
         return next((call for call in calls if not call.missing), None)
 
     def clear(self) -> list[PendingResult]:
         """Gives up every held call; returns their results."""
-        results = [call.result for call in self._calls]
-        self._calls.clear()
+        results = [call.result for call in self.calls]
+        self.calls.clear()
         return results

@@ -153,7 +153,7 @@ class CallerRuntime:
         result = PendingResult(next(self._numbers), lane, method)
         if lane is None:
             self._losses.never_connected(identity, result)
-        elif lane.held and lane.is_ordered:
+        elif lane.held.calls and lane.is_ordered:
             lane.held.add(HeldCall(result, set(), lambda: lane.call(result, name, payload)))
         else:
             lane.call(result, name, payload)

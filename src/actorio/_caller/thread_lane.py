@@ -20,6 +20,12 @@ class ThreadLane(Lane):
     _is_corked = False
 
     def _write(self, frame: bytes) -> None:
+        if self._is_corked:
+            self._out += frame
+            if len(self._out) > FULL and not self._is_watched:
+                with InterruptGate():
+                    self._flush()
+            return
         self._burst += 1
         if self._burst > FREE_CALLS or self._out or len(frame) > FULL:
             self._keep(frame)
@@ -37,7 +43,7 @@ class ThreadLane(Lane):
     def _keep(self, frame: bytes) -> None:
         # Ctrl-C before this line loses a call that nobody has a reference to; after it, the frame is sent whole.
         self._out += frame
-        if self._is_watched or (self._is_corked and len(self._out) <= FULL):
+        if self._is_watched:
             return
         with InterruptGate():
             if len(self._out) > FULL:
