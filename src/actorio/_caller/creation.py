@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from typing import TYPE_CHECKING
 
 from actorio._caller import surroundings
@@ -49,7 +48,7 @@ class ActorMaker:
             RaySystemError: the session has ended.
             OSError: descriptors have run out.
         """
-        actor_id = uuid.uuid4().hex
+        actor_id = os.urandom(16).hex()
         address = f"{self._directory}/{actor_id[:16]}"
         limit = options.max_concurrency or (_ASYNC_LIMIT if definition.is_async else _PLAIN_LIMIT)
         birth = Birth(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.borrowed import BorrowedResult
@@ -52,7 +51,7 @@ class Sharing:
             if self._is_closed:
                 raise RaySystemError(f"the reference to {result.call}() belongs to a session that has ended")
             if self._owner is None:
-                self._owner = OwnerServer(f"{self._directory}/o{uuid.uuid4().hex[:15]}")
+                self._owner = OwnerServer(f"{self._directory}/o{os.urandom(8).hex()[:15]}")
         self._owner.export(result)
         return self._owner.path, HERE.identity, result.number, result.call
 

@@ -8,7 +8,6 @@ Options of Ray's that have no meaning on one machine are accepted and checked, s
 `import actorio as ray` runs; they are marked `has_effect=False` and nothing reads them.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -216,6 +215,8 @@ def with_defaults(table: Table, given: Mapping[str, Any]) -> dict[str, Any]:
 def _unknown(table: Table, name: str, value: Any, where: str) -> str:
     if name in _NOT_YET:
         return f"{where}: {name}={value!r}: the option {name} of Ray is not supported here yet"
+    import difflib  # only needed to word an error
+
     near = difflib.get_close_matches(name, table, n=1)
     hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(sorted(table))}"
     return f"{where}: there is no option {name} (given as {name}={value!r}); {hint}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import tempfile
 
 
 def raise_limit() -> int:
@@ -39,6 +38,8 @@ def memory_file(data: bytes) -> int:
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create("actorio", os.MFD_CLOEXEC)
         else:
+            import tempfile  # not on Linux
+
             with tempfile.TemporaryFile() as file:
                 fd = os.dup(file.fileno())
     except OSError as error:

@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 import struct
-from pathlib import Path
+from contextlib import suppress
 
 from actorio._transport.descriptors import explain_exhaustion
 
@@ -130,7 +130,8 @@ def receive(sock: socket.socket, into: list[int]) -> bytes:
 
 def unlink(path: str) -> None:
     """Removes a socket's path; it may be gone."""
-    Path(path).unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108  # pathlib would be imported for this alone
 
 
 def _new_socket() -> socket.socket:

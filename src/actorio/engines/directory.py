@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import shutil
 import stat
 import tempfile
@@ -37,7 +36,7 @@ class SessionDirectory:
     def __init__(self) -> None:
         with _locked_base() as base:
             _sweep(base)
-            self.name = secrets.token_hex(4)
+            self.name = os.urandom(4).hex()
             self.path = str(base / self.name)
             os.mkdir(self.path, 0o700)  # noqa: PTH102  # the mode must be there from the start
             self._lock = os.open(f"{self.path}/lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

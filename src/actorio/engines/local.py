@@ -8,8 +8,7 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
-from actorio._model import context, runtime
-from actorio._model.errors import RaySystemError
+from actorio._model import runtime
 from actorio._model.options import InitOptions
 from actorio._transport.descriptors import raise_limit
 from actorio.engines.directory import SessionDirectory
@@ -18,6 +17,8 @@ from actorio.engines.launch import Launch
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+    from actorio._caller.runtime import CallerRuntime
 
 # What ending may take, in seconds: the node ends its actors within 1.5 and is killed when it does not.
 _STOP_TIMEOUT = 1.8
@@ -36,7 +37,8 @@ class Session:
         self.directory = SessionDirectory()
         launch = Launch(self.directory.path)
         self._process = launch.process
-        # Imported while the node's interpreter starts: together they take half of what they take in turn.
+        # Imported while the node's interpreter starts: together they take half of what they take in turn. So this
+        # module itself imports little at its top.
         from actorio._caller.node import NodeClient
         from actorio._caller.runtime import CallerRuntime
         from actorio.engines.output import OutputPrinter
@@ -50,6 +52,8 @@ class Session:
             self._process.wait()
             self.directory.remove()
             if isinstance(error, OSError):
+                from actorio._model.errors import RaySystemError
+
                 raise RaySystemError(f"the node did not start: {error}") from error
             raise
         self.runtime = CallerRuntime(
@@ -150,8 +154,7 @@ def init(**options: Any) -> InitContext:
                 )
             return InitContext(_Slot.session)
         session = _Slot.session = Session(chosen)
-        runtime.install(session.runtime)
-        context.install(context.RuntimeContext(session.directory.name))
+        _become_driver(session.runtime, session.directory.name)
         return InitContext(session)
 
 
@@ -165,8 +168,7 @@ def shutdown() -> None:
         session, _Slot.session = _Slot.session, None
         if session is None:
             return
-        runtime.install(None)
-        context.install(context.RuntimeContext())
+        _become_driver(None, "")
         session.close()
 
 
@@ -182,12 +184,18 @@ def start_on_first_use() -> None:
             init()
 
 
+def _become_driver(caller: CallerRuntime | None, session: str) -> None:
+    from actorio._model import context  # the node starts first, see `Session`
+
+    runtime.install(caller)
+    context.install(context.RuntimeContext(session))
+
+
 def _forget_in_child() -> None:
     session, _Slot.session = _Slot.session, None
     _Slot.lock = threading.RLock()
     if session is not None:
-        runtime.install(None)
-        context.install(context.RuntimeContext())
+        _become_driver(None, "")
         session.abandon()
 
 
