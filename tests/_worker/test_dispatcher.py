@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actorio._model.birth import Birth, Surroundings
+from actorio._model.birth import Birth
 from actorio._model.definition import ClassDefinition
 from actorio._model.failure import TaskFailure
 from actorio._wire.messages import Failure, Result
@@ -115,7 +115,7 @@ def executor_of(cls):
         max_concurrency=1,
         allow_blocking_get=False,
         stall_limit=1.0,
-        surroundings=Surroundings([], "", {}, [], 0),
+        surroundings=b"",
     )
     executor = Executor(birth)
     executor.construct((), {})

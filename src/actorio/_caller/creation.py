@@ -63,7 +63,7 @@ class ActorMaker:
             max_concurrency=limit,
             allow_blocking_get=options.allow_blocking_get,
             stall_limit=self._stall_limit,
-            surroundings=surroundings.capture(),
+            surroundings=surroundings.capture().encode(),
         )
         node = self._node()
         node.check()

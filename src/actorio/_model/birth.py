@@ -28,6 +28,15 @@ class Surroundings(msgspec.Struct, array_like=True):
     warning_filters: list[WarningFilter]
     log_level: int
 
+    def encode(self) -> bytes:
+        """Returns the surroundings as bytes: equal bytes, equal surroundings."""
+        return _ENCODER.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Surroundings:
+        """Reads surroundings from bytes."""
+        return _SURROUNDINGS_DECODER.decode(data)
+
 
 class Birth(msgspec.Struct, array_like=True):
     """All that a new actor needs; written once into memory, handed over as a descriptor.
@@ -48,7 +57,8 @@ class Birth(msgspec.Struct, array_like=True):
     max_concurrency: int
     allow_blocking_get: bool
     stall_limit: float
-    surroundings: Surroundings
+    # Encoded `Surroundings`: most actors take over what their template has taken over already, and see so at a glance.
+    surroundings: bytes
 
     def encode(self) -> bytes:
         """Returns the birth as bytes."""
@@ -62,3 +72,4 @@ class Birth(msgspec.Struct, array_like=True):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Birth)
+_SURROUNDINGS_DECODER = msgspec.msgpack.Decoder(Surroundings)

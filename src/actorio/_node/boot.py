@@ -12,13 +12,13 @@ class Boot(msgspec.Struct, array_like=True):
         directory: the session's directory; removed at the end.
         listener: the descriptor of the node's listening socket.
         preload: modules that the zygote imports for all actors.
-        path: the driver's module path, for ``preload``.
+        surroundings: what the driver has around it, as actors take it over; ``preload`` is imported in it.
     """
 
     directory: str
     listener: int
     preload: list[str]
-    path: list[bytes]
+    surroundings: bytes
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -58,7 +58,7 @@ class Zygote:
         """Serves the node until it has gone; then ends every actor and removes the session's directory."""
         self._send(Ready(self._preload()))
         # Code that has run once in the template is shared by all actors in its final, specialised form.
-        self._entry.warm_up()
+        self._entry.warm_up(self._boot.surroundings)
         self._plugs = _plug_holes()
         gc.freeze()
         self._watch_children()
@@ -75,7 +75,7 @@ class Zygote:
         self._end_all()
 
     def _preload(self) -> str:
-        sys.path[:] = map(os.fsdecode, self._boot.path)
+        self._entry.settle_in(self._boot.surroundings)
         for name in self._boot.preload:
             try:
                 importlib.import_module(name)

@@ -20,7 +20,6 @@ import cloudpickle
 
 from actorio._caller.node import NodeClient
 from actorio._caller.runtime import CallerRuntime
-from actorio._caller.surroundings import capture
 from actorio._model import context, runtime
 from actorio._model.birth import Birth
 from actorio._model.certificate import DeathCertificate
@@ -39,7 +38,7 @@ from actorio._worker.blocking import BlockingGuard
 from actorio._worker.dispatcher import LoopDispatcher
 from actorio._worker.executor import Executor, exit_code
 from actorio._worker.stall import StallWatch
-from actorio._worker.surroundings import forget_the_template, take_over
+from actorio._worker.surroundings import forget_the_template, settle_in, take_over
 from actorio._worker.threads import ThreadDispatcher
 
 if TYPE_CHECKING:
@@ -61,10 +60,14 @@ def run(listener_fd: int, birth_fd: int) -> NoReturn:
     _Life(birth, socket.socket(fileno=listener_fd)).live()
 
 
-def warm_up() -> None:
-    """Runs what every actor runs first, in the template that actors are forked from. Starts no thread or loop."""
+def warm_up(surroundings: bytes) -> None:
+    """Runs what every actor runs first, in the template that actors are forked from. Starts no thread or loop.
+
+    The template settles in these surroundings: most actors will find in them what they need.
+    """
+    settle_in(surroundings)
     for _ in range(_WARM_UP_ROUNDS):
-        birth = Birth.decode(_template_birth().encode())
+        birth = Birth.decode(_template_birth(surroundings).encode())
         take_over(birth.surroundings)
         executor = Executor(birth)
         executor.construct(*executor.arguments())
@@ -75,7 +78,7 @@ def warm_up() -> None:
             executor.reply(call, method.function(*args, **kwargs))
 
 
-def _template_birth() -> Birth:
+def _template_birth(surroundings: bytes) -> Birth:
     class Template:
         """The actor that the template warms up with; local, so that it is pickled by value as users' classes are."""
 
@@ -100,7 +103,7 @@ def _template_birth() -> Birth:
         max_concurrency=1,
         allow_blocking_get=False,
         stall_limit=1.0,
-        surroundings=capture(),
+        surroundings=surroundings,
     )
 
 

@@ -12,12 +12,32 @@ import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from actorio._model.birth import Surroundings
+
 if TYPE_CHECKING:
-    from actorio._model.birth import Surroundings, WarningFilter
+    from actorio._model.birth import WarningFilter
 
 
-def take_over(surroundings: Surroundings) -> None:
-    """Makes module path, working directory, environment, warning filters and log level those of the maker."""
+class _Taken:
+    """What this process, or the template that it was forked from, has taken over."""
+
+    data = b""
+
+
+def take_over(data: bytes) -> None:
+    """Makes module path, working directory, environment, warning filters and log level those of the maker.
+
+    Args:
+        data: encoded `Surroundings`. Those of the template are in force already, and cost nothing.
+    """
+    if data != _Taken.data:
+        settle_in(data)
+
+
+def settle_in(data: bytes) -> None:
+    """Takes over surroundings, whatever has been changed since the last time; for the template."""
+    _Taken.data = data
+    surroundings = Surroundings.decode(data)
     _take_environment(surroundings.environment)
     with suppress(OSError):
         os.chdir(surroundings.directory)

@@ -45,13 +45,15 @@ class Launch:
         Raises:
             OSError: it has ended already.
         """
-        from actorio._node import boot  # see above
+        # See above.
+        from actorio._caller.surroundings import capture
+        from actorio._node import boot
 
         config = boot.Boot(
             directory=self._directory,
             listener=self._listener,
             preload=list(preload),
-            path=[os.fsencode(entry) for entry in sys.path],
+            surroundings=capture().encode(),
         )
         if self.process.stdin is None:
             raise AssertionError("asked for a pipe")
