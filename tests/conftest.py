@@ -191,6 +191,8 @@ def runtime_directory() -> Iterator[Path]:
         # Unbuffered, print() writes a text and its line's end apart, and another thread's line may come between.
         patch.delenv("PYTHONUNBUFFERED", raising=False)
         patch.setenv("XDG_RUNTIME_DIR", folder)
+        # A program of a test joins no session of another test, unless it is told to.
+        patch.setenv("ACTORIO_ADDRESS", "local")
         patch.setenv(*RUN_MARK.split("="))
         yield Path(folder)
 

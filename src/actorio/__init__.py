@@ -26,13 +26,17 @@ from actorio._model import runtime as _runtime
 if TYPE_CHECKING:
     import cloudpickle as cloudpickle
 
+    from actorio import actor as actor
     from actorio import exceptions as exceptions
+    from actorio import util as util
     from actorio._model.context import get_runtime_context as get_runtime_context
     from actorio._model.handle import ActorHandle as ActorHandle
     from actorio._model.reference import ObjectRef as ObjectRef
     from actorio._model.remote import method as method
     from actorio._model.remote import remote as remote
+    from actorio._model.restarts import RestartPolicy as RestartPolicy
     from actorio._model.verbs import get as get
+    from actorio._model.verbs import get_actor as get_actor
     from actorio._model.verbs import kill as kill
     from actorio._model.verbs import put as put
     from actorio._model.verbs import wait as wait
@@ -48,7 +52,10 @@ _PLACES = {
     "ObjectRef": ("actorio._model.reference", "ObjectRef"),
     "cloudpickle": ("cloudpickle", ""),
     "exceptions": ("actorio.exceptions", ""),
+    "RestartPolicy": ("actorio._model.restarts", "RestartPolicy"),
+    "actor": ("actorio.actor", ""),
     "get": ("actorio._model.verbs", "get"),
+    "get_actor": ("actorio._model.verbs", "get_actor"),
     "get_runtime_context": ("actorio._model.context", "get_runtime_context"),
     "init": ("actorio.engines.local", "init"),
     "is_initialized": ("actorio.engines.local", "is_initialized"),
@@ -57,6 +64,7 @@ _PLACES = {
     "put": ("actorio._model.verbs", "put"),
     "remote": ("actorio._model.remote", "remote"),
     "shutdown": ("actorio.engines.local", "shutdown"),
+    "util": ("actorio.util", ""),
     "wait": ("actorio._model.verbs", "wait"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorio._model.travel import NOTED, KeepingBytes, take_notes
 from actorio._wire import payload as wire
 from actorio._wire.payload import UnpicklableError
 
@@ -13,6 +14,20 @@ if TYPE_CHECKING:
     from actorio._model.definition import MethodDefinition
 
 
+def pickled(value: Any) -> bytes:
+    """Returns a value as bytes, which keep the actors whose handles are in it.
+
+    Raises:
+        Exception: whatever pickling it raises.
+    """
+    try:
+        data = wire.dumps(value)
+    except BaseException:
+        take_notes()
+        raise
+    return data if NOTED.actors is None else KeepingBytes.of(data, take_notes())
+
+
 def dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition) -> bytes:
     """Returns the arguments as bytes.
 
@@ -20,7 +35,7 @@ def dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], method: Met
         UnpicklableError: one cannot be pickled; the text says which part of it, and what to do.
     """
     try:
-        return wire.dumps((args, kwargs))
+        return pickled((args, kwargs))
     except Exception as error:
         raise UnpicklableError(explain_arguments(args, kwargs, method)) from error
 

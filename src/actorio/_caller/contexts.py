@@ -89,6 +89,12 @@ class Contexts:
                     lane.adopt()
                     self._orphans.append(lane)
 
+    def see_to(self, address: str) -> None:
+        """Reads the replies of an actor that nobody may ever wait for: its last handle may have gone."""
+        lane = self.threads.lanes.get(address)
+        if lane is not None:
+            lane.see_to_replies()
+
     def sever(self, address: str) -> None:
         """Closes the lanes to an address, in every context."""
         for context in [self.threads, *list(self._loops.values())]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from actorio._caller import surroundings
 from actorio._model.birth import Birth
 from actorio._model.errors import RaySystemError
 from actorio._model.handle import ActorIdentity
+from actorio._model.restarts import RestartPolicy, encode_policy
+from actorio._model.travel import take_notes
 from actorio._transport.descriptors import memory_file
 from actorio._transport.sockets import listen, unlink
-from actorio._wire.payload import dumps
+from actorio._wire.messages import Create
+from actorio._wire.payload import dumps, loads
 
 if TYPE_CHECKING:
     import socket
@@ -23,61 +26,136 @@ if TYPE_CHECKING:
 
 # How many calls an actor runs at once where its options do not say: async, and otherwise. As in Ray.
 _ASYNC_LIMIT, _PLAIN_LIMIT = 1000, 1
+# Where detached actors have their names whose makers have not chosen a namespace.
+SHARED_NAMESPACE = "default"
+
+
+class Home(NamedTuple):
+    """Where the actors of one process live.
+
+    Attributes:
+        directory: the session's directory.
+        session: the session's name.
+        namespace: where their names are unique.
+        is_anonymous: nobody has chosen the namespace: it is that of one driver and its actors.
+        stall_limit: what they are told, see ``init(loop_stall_limit=)``.
+    """
+
+    directory: str
+    session: str
+    namespace: str
+    is_anonymous: bool
+    stall_limit: float
+
+    def namespace_of(self, options: ActorOptions) -> str:
+        """Returns the namespace that an actor's name is in."""
+        if options.namespace is None and options.is_detached and self.is_anonymous:
+            return SHARED_NAMESPACE
+        return options.namespace or self.namespace
 
 
 class ActorMaker:
     """Makes the actors of one process.
 
     Args:
-        directory: the session's directory.
         node: returns the connection to the node.
     """
 
-    def __init__(self, directory: str, session: str, stall_limit: float, node: Callable[[], NodeClient]) -> None:
-        self._directory = directory
-        self._session = session
-        self._stall_limit = stall_limit
+    def __init__(self, home: Home, node: Callable[[], NodeClient]) -> None:
+        self.home = home
         self._node = node
 
     def make(
-        self, definition: ClassDefinition, class_payload: bytes, arguments: bytes, options: ActorOptions
-    ) -> ActorIdentity:
+        self,
+        definition: ClassDefinition,
+        class_payload: bytes,
+        arguments: bytes,
+        options: ActorOptions,
+        held: tuple[str, ...] = (),
+    ) -> tuple[ActorIdentity, bool]:
         """Starts an actor: its socket listens when this returns, its process is on its way.
 
+        Returns its identity, and whether it is new: with ``get_if_exists`` it may be the one that has the name.
+
         Raises:
+            ValueError: another actor has the name.
             RaySystemError: the session has ended.
             OSError: descriptors have run out.
         """
+        birth = self._birth(definition, class_payload, arguments, options, held)
+        identity = ActorIdentity(
+            birth.actor_id,
+            birth.address,
+            birth.session,
+            definition,
+            is_ordered=birth.max_concurrency == 1 and not definition.is_async,
+            retries=options.max_task_retries,
+            retried=options.retry_exceptions,
+        )
+        create = Create(
+            birth.actor_id,
+            definition.name,
+            name=options.name or "",
+            namespace=self.home.namespace_of(options) if options.name else "",
+            is_detached=options.is_detached,
+            gets_existing=options.get_if_exists,
+            max_restarts=options.max_restarts,
+            policy=encode_policy(options.restart_policy or RestartPolicy()),
+            held=held,
+        )
+        existing = self._start(birth, create, identity)
+        return (loads(existing), False) if existing else (identity, True)
+
+    def _birth(
+        self,
+        definition: ClassDefinition,
+        class_payload: bytes,
+        arguments: bytes,
+        options: ActorOptions,
+        held: tuple[str, ...],
+    ) -> Birth:
         actor_id = os.urandom(16).hex()
-        address = f"{self._directory}/{actor_id[:16]}"
-        limit = options.max_concurrency or (_ASYNC_LIMIT if definition.is_async else _PLAIN_LIMIT)
-        birth = Birth(
+        return Birth(
             actor_id=actor_id,
             name=definition.name,
-            address=address,
-            session=self._session,
-            class_payload=class_payload,
+            address=f"{self.home.directory}/{actor_id[:16]}",
+            session=self.home.session,
+            class_payload=bytes(memoryview(class_payload)),
             definition=dumps(definition),
-            arguments=arguments,
+            arguments=bytes(memoryview(arguments)),
             is_async=definition.is_async,
-            max_concurrency=limit,
+            max_concurrency=options.max_concurrency or (_ASYNC_LIMIT if definition.is_async else _PLAIN_LIMIT),
             allow_blocking_get=options.allow_blocking_get,
-            stall_limit=self._stall_limit,
+            stall_limit=self.home.stall_limit,
             surroundings=surroundings.capture().encode(),
+            namespace=self.home.namespace,
+            is_anonymous=self.home.is_anonymous,
+            held=held,
         )
+
+    def _start(self, birth: Birth, create: Create, identity: ActorIdentity) -> bytes:
         node = self._node()
         node.check()
-        with self._listen(address) as listener:
+        # Only who asks by name needs the identity.
+        data = dumps(identity) if create.name else b""
+        # The node hands out weak handles: nothing travels.
+        take_notes()
+        with self._listen(birth.address) as listener:
             memory = memory_file(birth.encode())
+            existing = b""
             try:
-                node.create(actor_id, definition.name, (listener.fileno(), memory))
+                if create.name:
+                    existing = node.create_named(create, data, (listener.fileno(), memory))
+                else:
+                    node.create(create, data, (listener.fileno(), memory))
             except BaseException:
-                unlink(address)
+                unlink(birth.address)
                 raise
             finally:
                 os.close(memory)
-        is_ordered = limit == 1 and not definition.is_async
-        return ActorIdentity(actor_id, address, self._session, definition, is_ordered=is_ordered)
+        if existing:
+            unlink(birth.address)
+        return existing
 
     def _listen(self, address: str) -> socket.socket:
         try:

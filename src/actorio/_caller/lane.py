@@ -11,12 +11,14 @@ of its lane when the actor is ordered (one thread), and nobody else's.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from actorio._caller.held import HeldCalls
-from actorio._caller.pending import FAILURE, VALUE
+from actorio._caller.pending import FAILURE, HERE, VALUE
+from actorio._model.travel import KeepingBytes
 from actorio._transport.sockets import CHUNK
 from actorio._wire.frames import ProtocolError
 from actorio._wire.messages import Result
@@ -29,8 +31,9 @@ if TYPE_CHECKING:
 
     from actorio._caller.pending import PendingResult
     from actorio._caller.pump import Pump
+    from actorio._model.handle import ActorIdentity
     from actorio._wire.frames import Payload
-    from actorio._wire.messages import Reply
+    from actorio._wire.messages import Lent, Reply
 
     Replies = list[tuple[PendingResult, Reply, Payload]]
 
@@ -42,8 +45,8 @@ DRAIN_EVERY = 256
 class Explain(Protocol):
     """Ends the results of a lost lane with an error."""
 
-    def __call__(self, results: list[PendingResult], complaint: str, *, may_have_run: bool) -> None:
-        """Says why; ``complaint`` is the protocol's, if there was one."""
+    def __call__(self, results: list[PendingResult], complaint: str, since: float, /, *, may_have_run: bool) -> None:
+        """Says why; ``complaint`` is the protocol's, if there was one. ``since`` is when the lane was connected."""
 
 
 class Lane:
@@ -71,19 +74,29 @@ class Lane:
         # may make a call in the midst of one: then the thread has the lock already, and the call is sent later.
         self._lock = threading.RLock()
         self._is_busy = False
-        self._later: deque[tuple[PendingResult, str, Payload, tuple[int, ...]]] = deque()
+        self._later: deque[tuple[PendingResult, str, Payload, tuple[int, ...], tuple[Lent, ...]]] = deque()
+        self.connected_at = time.monotonic()
+        # Keeps the actor alive while calls are pending, though nobody may have a handle.
+        self.actor: ActorIdentity | None = None
 
     # --- sending ------------------------------------------------------------------------------------------------
 
-    def call(self, result: PendingResult, method: str, payload: Payload, parts: tuple[int, ...] = ()) -> None:
+    def call(
+        self,
+        result: PendingResult,
+        method: str,
+        payload: Payload,
+        parts: tuple[int, ...] = (),
+        lent: tuple[Lent, ...] = (),
+    ) -> None:
         """Sends a call now, or with others of this loop iteration."""
         with self._lock:
             if self._is_busy:
-                self._later.append((result, method, payload, parts))
+                self._later.append((result, method, payload, parts, lent))
                 return
             self._is_busy = True
             try:
-                self._write(self._peer.call(result.number, result, method, payload, parts))
+                self._write(self._peer.call(result.number, result, method, payload, parts, lent))
                 if self._later:
                     self._send_later()
             finally:
@@ -97,8 +110,8 @@ class Lane:
 
     def _send_later(self) -> None:
         while self._later:
-            result, method, payload, parts = self._later.popleft()
-            self._write(self._peer.call(result.number, result, method, payload, parts))
+            result, method, payload, parts, lent = self._later.popleft()
+            self._write(self._peer.call(result.number, result, method, payload, parts, lent))
 
     def fetch(self, result: PendingResult, wanted: int) -> None:
         """Asks the process at the other end, who owns it, for a value."""
@@ -167,6 +180,8 @@ class Lane:
                 complaint = str(error)
                 self.is_lost = True
         _complete(replies)
+        if not self._peer.open and not self.held.calls:
+            self.actor = None
         if self.is_lost:
             self._give_up(complaint)
         elif self.is_orphan and self.is_idle():
@@ -184,6 +199,11 @@ class Lane:
         if not data:
             raise ConnectionResetError
         return self._peer.receive(data)
+
+    def see_to_replies(self) -> None:
+        """Has the replies read that are still to come, though nobody waits for them."""
+        for result in list(self._peer.open.values()):
+            self.keep_pumped(result)
 
     def keep_pumped(self, result: PendingResult) -> None:
         """Makes sure that somebody reads this lane until ``result`` is done, though nobody blocks for it."""
@@ -210,10 +230,11 @@ class Lane:
             if self.sock.fileno() >= 0:
                 self._close_socket()
         _complete(replies)
+        self.actor = None
         if sent:
-            self._explain(sent, complaint, may_have_run=True)
+            self._explain(sent, complaint, self.connected_at, may_have_run=True)
         if held:
-            self._explain(held, complaint, may_have_run=False)
+            self._explain(held, complaint, self.connected_at, may_have_run=False)
 
     def _receive_rest(self) -> Replies:
         replies: Replies = []
@@ -241,6 +262,8 @@ class Lane:
 def _complete(replies: Replies) -> None:
     for result, reply, payload in replies:
         if isinstance(reply, Result):
+            if reply.lent:
+                payload = KeepingBytes.of(bytes(payload), HERE.holdings.arrived(reply.lent))  # noqa: PLW2901
             result.complete(VALUE, payload)
         elif reply.is_pickled_error:
             result.fail(lambda payload=payload: loads(payload))  # type: ignore[misc]

@@ -41,22 +41,32 @@ class Losses:
 
     def explainer(self, identity: ActorIdentity) -> Explain:
         """Returns what a lane to this actor calls when it is lost."""
+        # The lane lives as long as this process: it must not keep the actor.
+        identity = identity.weak()
 
-        def explain(results: list[PendingResult], complaint: str, *, may_have_run: bool) -> None:
-            self._ask(identity, results, complaint, may_have_run=may_have_run)
+        def explain(results: list[PendingResult], complaint: str, since: float, *, may_have_run: bool) -> None:
+            self._ask(identity, results, complaint, since, may_have_run=may_have_run)
 
         return explain
 
     def never_connected(self, identity: ActorIdentity, result: PendingResult) -> None:
         """Ends a call that could not even be sent: nobody listens at the actor's address."""
-        self._ask(identity, [result], "", may_have_run=False)
+        self._ask(identity, [result], "", 0.0, may_have_run=False)
 
     def _ask(
-        self, identity: ActorIdentity, results: list[PendingResult], complaint: str, *, may_have_run: bool
+        self,
+        identity: ActorIdentity,
+        results: list[PendingResult],
+        complaint: str,
+        since: float,
+        *,
+        may_have_run: bool,
     ) -> None:
         def tell(certificate: DeathCertificate | None) -> None:
-            unread = _report_of(identity, certificate)
-            for result in results:
+            is_over = certificate is not None and not certificate.will_restart
+            lost = [result for result in results if is_over or not result.try_again()]
+            unread = _report_of(identity, certificate) if lost else None
+            for result in lost:
                 make_error = _error_maker(identity, result.call, certificate, complaint, may_have_run=may_have_run)
                 result.fail(make_error, unread)
 
@@ -65,9 +75,9 @@ class Losses:
         except RaySystemError as error:
             tell(DeathCertificate(identity.actor_id, identity.definition.name, cause="node_lost", detail=str(error)))
         else:
-            node.ask_death(identity.actor_id, tell)
+            node.ask_death(identity.actor_id, since, tell)
 
-    def of_owner(self, results: list[PendingResult], complaint: str, *, may_have_run: bool) -> None:  # noqa: ARG002  # a value is no call
+    def of_owner(self, results: list[PendingResult], complaint: str, _since: float, *, may_have_run: bool) -> None:  # noqa: ARG002  # a value is no call
         """Ends borrowed results whose owner has gone."""
         for result in results:
             name = result.identity.hex()
@@ -79,7 +89,9 @@ def _report_of(identity: ActorIdentity, certificate: DeathCertificate | None) ->
     """Returns the report of a death that nobody has asked for; one for all calls that end with it."""
     if certificate is None or not certificate.is_unexpected():
         return None
-    return UnreadError(lambda: f"the actor {identity.definition.name} is dead: {certificate.describe()}")
+    return UnreadError(
+        lambda: f"the actor {identity.definition.name} {certificate.verdict()}: {certificate.describe()}"
+    )
 
 
 def _error_maker(
@@ -101,4 +113,5 @@ def _error_maker(
         )
     # No method of an actor runs before its constructor has.
     may_have_run = may_have_run and certificate.cause != "constructor"
-    return lambda: ActorDiedError.from_certificate(certificate, call, may_have_run)
+    kind = ActorUnavailableError if certificate.will_restart else ActorDiedError
+    return lambda: kind.from_certificate(certificate, call, may_have_run)

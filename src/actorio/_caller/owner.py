@@ -10,7 +10,8 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
-from actorio._caller.pending import ERROR, VALUE, PendingResult
+from actorio._caller.pending import ERROR, HERE, VALUE, PendingResult
+from actorio._model.travel import kept_by
 from actorio._transport.serving import Server
 from actorio._transport.sockets import listen, unlink
 from actorio._wire.messages import Fetch
@@ -72,7 +73,7 @@ class OwnerServer:
 
 def _send(connection: Connection, number: int, result: PendingResult) -> None:
     if result.state == VALUE:
-        frame = connection.peer.result(number, result.payload)
+        frame = connection.peer.result(number, result.payload, HERE.holdings.lend(kept_by(result.payload)))
     elif result.state == ERROR:
         frame = connection.peer.failure(number, dumps(result.make_error()), is_pickled_error=True)
     else:

@@ -25,6 +25,7 @@ from actorio._wire import payload as wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from actorio._caller.holdings import Holdings
     from actorio._caller.lane import Lane
     from actorio._model.definition import MethodDefinition
     from actorio._model.reference import ObjectRef
@@ -100,6 +101,10 @@ class PendingResult:
             self.unread = READ
         else:
             self.unread.is_read = True
+
+    def try_again(self) -> bool:
+        """Its actor has died and is being restarted: is the call sent again?"""
+        return False
 
     def abandon(self) -> None:
         """Ends without waking anybody: whoever waits does so in the parent of this forked process."""
@@ -252,9 +257,11 @@ class _Here:
     Attributes:
         identity: 16 bytes, who this process is among those that make references.
         export: registers a result with the server that hands values to other processes.
+        holdings: which actors this process keeps alive.
     """
 
     identity = b""
+    holdings: Holdings
     export: Callable[[PendingResult], tuple[Any, ...]]
 
 

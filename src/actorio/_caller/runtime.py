@@ -6,12 +6,14 @@ import itertools
 import threading
 from typing import TYPE_CHECKING, Any
 
-from actorio._caller.arguments import dump_arguments, explain_arguments
+from actorio._caller.arguments import dump_arguments, explain_arguments, pickled
 from actorio._caller.contexts import Contexts
-from actorio._caller.creation import ActorMaker
+from actorio._caller.creation import SHARED_NAMESPACE, ActorMaker
 from actorio._caller.held import HeldCall
+from actorio._caller.holdings import Holdings
 from actorio._caller.loss import Losses
-from actorio._caller.pending import PENDING, VALUE, PendingResult, result_of, running_loop
+from actorio._caller.pending import ERROR, HERE, PENDING, VALUE, PendingResult, result_of, running_loop
+from actorio._caller.retries import RetriedResult
 from actorio._caller.sharing import Sharing
 from actorio._caller.tasks import TaskWorkers
 from actorio._caller.waiting import wait_until_done
@@ -19,39 +21,39 @@ from actorio._model.argument import has_references, take_references
 from actorio._model.errors import GetTimeoutError, RaySystemError
 from actorio._model.handle import ActorHandle
 from actorio._model.reference import ObjectRef
+from actorio._model.status import Inventory
+from actorio._model.travel import NOTED, KeepingBytes, kept_by, take_notes
 from actorio._wire import payload as wire
 from actorio._wire.payload import UnpicklableError, dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from actorio._caller.creation import Home
     from actorio._caller.lane import Lane
     from actorio._caller.node import NodeClient
     from actorio._model.definition import ClassDefinition, MethodDefinition
     from actorio._model.handle import ActorIdentity
-    from actorio._model.options import ActorOptions
+    from actorio._model.options import ActorOptions, Retried
+    from actorio._wire.messages import Lent
 
 
 class CallerRuntime:
     """Implements `actorio._model.runtime.Runtime` over lanes.
 
     Args:
-        directory: the session's directory.
-        session: the session's name.
+        home: where the actors live that this process makes.
         connect_node: returns this process's connection to the node; called when it is first needed.
-        stall_limit: what actors made here are told, see ``init(loop_stall_limit=)``.
         forbid_blocking: raises when this thread must not block; called before each `get` and `wait` that would.
     """
 
     def __init__(
         self,
-        directory: str,
-        session: str,
+        home: Home,
         connect_node: Callable[[], NodeClient],
-        stall_limit: float,
         forbid_blocking: Callable[[str], None] | None = None,
     ) -> None:
-        self.session = session
+        self.session = home.session
         self._contexts: Contexts | None = None
         self._connect_node = connect_node
         self._node: NodeClient | None = None
@@ -62,8 +64,9 @@ class CallerRuntime:
         self._killed: set[str] = set()
         self._losses = Losses(self.node)
         self._tasks = TaskWorkers(self)
-        self._maker = ActorMaker(directory, session, stall_limit, self.node)
-        self._sharing = Sharing(directory, lambda: self.contexts, self._losses, self._numbers)
+        self._maker = ActorMaker(home, self.node)
+        self.holdings = HERE.holdings = Holdings(self.node, self._see_to)
+        self._sharing = Sharing(home.directory, lambda: self.contexts, self._losses, self._numbers)
 
     @property
     def contexts(self) -> Contexts:
@@ -85,6 +88,7 @@ class CallerRuntime:
                     self._node = self._connect_node()
                 except OSError as error:
                     raise RaySystemError(f"the node of this session has ended: {error}") from error
+                self._node.holdings = self.holdings.repeated
             return self._node
 
     # --- actors -------------------------------------------------------------------------------------------------
@@ -94,8 +98,12 @@ class CallerRuntime:
         import cloudpickle  # a process that only calls never needs it
 
         name = getattr(definition, "__qualname__", repr(definition))
+        # What somebody has pickled on his own is not in this.
+        take_notes()
         try:
             data: bytes = cloudpickle.dumps(definition)
+            if NOTED.actors is not None:
+                data = KeepingBytes.of(data, take_notes())
         except Exception as error:
             raise UnpicklableError(
                 f"{name} cannot be sent to an actor. {wire.explain(definition, name, name)}"
@@ -112,14 +120,49 @@ class CallerRuntime:
     ) -> ActorHandle:
         """Starts an actor: its socket listens when this returns, its process is on its way."""
         arguments = dump_arguments(args, kwargs, definition.constructor)
-        return ActorHandle(self._maker.make(definition, class_payload, arguments, options))
+        held = kept_by(arguments) | kept_by(class_payload)
+        identity, is_new = self._maker.make(definition, class_payload, arguments, options, tuple(held))
+        if is_new:
+            identity.hold = self.holdings.made(identity.actor_id)
+        return ActorHandle(identity)
 
-    def kill(self, identity: ActorIdentity) -> None:
+    def kill(self, identity: ActorIdentity, *, may_restart: bool) -> None:
         """Ends an actor at once; calls that this process makes later fail, though the signal is still on its way."""
         self._check_session(identity)
-        self.node().kill(identity.actor_id)
-        self._killed.add(identity.address)
-        self.contexts.sever(identity.address)
+        self.node().kill(identity.actor_id, may_restart=may_restart)
+        if not may_restart:
+            self._killed.add(identity.address)
+            self.contexts.sever(identity.address)
+
+    def get_actor(self, name: str, namespace: str | None) -> ActorHandle:
+        """Returns a weak handle on the actor of this name."""
+        home = self._maker.home
+        try:
+            data = self.node().find(name, namespace or home.namespace)
+        except ValueError as own:
+            if namespace or not home.is_anonymous:
+                raise
+            try:
+                data = self.node().find(name, SHARED_NAMESPACE)
+            except ValueError:
+                raise own from None
+        return ActorHandle(wire.loads(data))
+
+    def list_actors(self) -> Inventory:
+        """Returns what there is in the session."""
+        return Inventory.decode(self.node().list())
+
+    def find_hold(self, actor_id: str) -> object:
+        """Returns what keeps an actor alive in this process, None when nothing does."""
+        return self.holdings.find(actor_id)
+
+    def handle_gone(self, identity: ActorIdentity) -> None:
+        """A handle that kept its actor alive has gone; may be called wherever an object may die."""
+        self.holdings.handle_gone(identity.address)
+
+    def _see_to(self, address: str) -> None:
+        if self._contexts is not None:
+            self._contexts.see_to(address)
 
     # --- calls --------------------------------------------------------------------------------------------------
 
@@ -149,15 +192,62 @@ class CallerRuntime:
         try:
             payload = dumps((args, kwargs))
         except Exception as error:
+            take_notes()
             raise UnpicklableError(explain_arguments(args[1:] if wire_name else args, kwargs, method)) from error
         result = PendingResult(next(self._numbers), lane, method)
         if lane is None:
             self._losses.never_connected(identity, result)
-        elif lane.held.calls and lane.is_ordered:
-            lane.held.add(HeldCall(result, set(), lambda: lane.call(result, name, payload)))
+        elif NOTED.actors is not None or (lane.held.calls and lane.is_ordered):
+            self._send_in_turn(lane, result, name, KeepingBytes.of(payload, take_notes()), identity)
         else:
+            lane.actor = identity
             lane.call(result, name, payload)
         return ObjectRef(result)
+
+    def _send_in_turn(
+        self, lane: Lane, result: PendingResult, name: str, payload: bytes, identity: ActorIdentity
+    ) -> None:
+        lane.actor = identity
+
+        def send() -> None:
+            lane.call(result, name, payload, (), self._lend(result, kept_by(payload)))
+
+        if lane.held.calls and lane.is_ordered:
+            lane.held.add(HeldCall(result, set(), send))
+        else:
+            send()
+
+    def call_again(  # noqa: PLR0917  # see the port
+        self,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        retries: int,
+        retried: Retried,
+    ) -> ObjectRef[Any]:
+        """Sends a call that is sent again when its actor is restarted, or when it fails in one of these ways."""
+        args, kwargs, refs = take_references(args, kwargs)
+        payload = dump_arguments(args, kwargs, method)
+
+        def send(result: RetriedResult) -> None:
+            result.lane = lane = self._lane(identity)
+            if lane is None:
+                self._losses.never_connected(identity, result)
+            else:
+                self._send_with(lane, identity, result, method.name, payload, refs)
+
+        result = RetriedResult(next(self._numbers), method, retries, retried, send)
+        result.send()
+        return ObjectRef(result)
+
+    def _lend(self, result: PendingResult, kept: Mapping[str, Any]) -> tuple[Lent, ...]:
+        """Lends the handles in what is about to be sent; takes them back should the call be lost."""
+        if not kept:
+            return ()
+        lent = self.holdings.lend(kept)
+        result.add_callback(lambda done: self.holdings.take_back(lent) if done.state == ERROR else None)
+        return lent
 
     def _open(self, identity: ActorIdentity) -> Lane | None:
         """Connects the running context to an actor; returns None when nobody listens there any more."""
@@ -195,7 +285,20 @@ class CallerRuntime:
         result = PendingResult(next(self._numbers), lane, method)
         if lane is None:
             self._losses.never_connected(identity, result)
-            return ObjectRef(result)
+        else:
+            self._send_with(lane, identity, result, name, payload, refs)
+        return ObjectRef(result)
+
+    def _send_with(  # noqa: PLR0917  # a call
+        self,
+        lane: Lane,
+        identity: ActorIdentity,
+        result: PendingResult,
+        name: str,
+        payload: bytes,
+        refs: Sequence[ObjectRef[Any]],
+    ) -> None:
+        """Sends a call when the results behind ``refs`` are there, which it takes along."""
         dependencies = [result_of(ref) for ref in refs]
 
         def send() -> None:
@@ -204,8 +307,10 @@ class CallerRuntime:
                 result.complete_like(failed)
                 return
             parts = [one.payload for one in dependencies]
-            lane.call(result, name, b"".join((payload, *parts)), tuple(map(len, parts)))
+            kept = {**kept_by(payload), **{each: hold for part in parts for each, hold in kept_by(part).items()}}
+            lane.call(result, name, b"".join((payload, *parts)), tuple(map(len, parts)), self._lend(result, kept))
 
+        lane.actor = identity
         missing = {one for one in dependencies if not one.is_done()}
         for one in missing:
             one.see_to_pumping(None)
@@ -213,7 +318,6 @@ class CallerRuntime:
             lane.held.add(HeldCall(result, missing, send))
         else:
             send()
-        return ObjectRef(result)
 
     def run_task(
         self, function: MethodDefinition, payload: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -266,7 +370,7 @@ class CallerRuntime:
         """Keeps a pickled copy."""
         result = PendingResult(next(self._numbers), None, "put")
         try:
-            payload = dumps(value)
+            payload = pickled(value)
         except Exception as error:
             raise UnpicklableError(wire.explain(value, "value", "put")) from error
         result.complete(VALUE, payload)
@@ -285,6 +389,7 @@ class CallerRuntime:
         if self._contexts is not None:
             self._contexts.close()
         self._sharing.close()
+        self.holdings.close()
         if self._node is not None:
             self._node.close()
 

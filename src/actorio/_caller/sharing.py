@@ -70,7 +70,7 @@ class Sharing:
         try:
             lane = context.open(result.owner, self._losses.of_owner, is_ordered=False)
         except OSError:
-            self._losses.of_owner([result], "", may_have_run=False)
+            self._losses.of_owner([result], "", 0.0, may_have_run=False)
             return
         result.lane = lane
         lane.fetch(result, result.origin)

@@ -59,6 +59,11 @@ class Birth(msgspec.Struct, array_like=True):
     stall_limit: float
     # Encoded `Surroundings`: most actors take over what their template has taken over already, and see so at a glance.
     surroundings: bytes
+    # See `Home`.
+    namespace: str = ""
+    is_anonymous: bool = True
+    # The actors whose handles are among the arguments.
+    held: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """Returns the birth as bytes."""

@@ -11,7 +11,21 @@ import msgspec
 
 from actorio._model.failure import encodable
 
-DeathCause = Literal["exit", "signal", "constructor", "killed", "shutdown", "node_lost", "zygote_lost", "unknown"]
+DeathCause = Literal[
+    "exit",
+    "signal",
+    "constructor",
+    "exit_actor",
+    "terminated",
+    "stopped",
+    "killed",
+    "out_of_scope",
+    "owner_died",
+    "shutdown",
+    "node_lost",
+    "zygote_lost",
+    "unknown",
+]
 
 _SIGNAL_ADVICE: Final = {
     "SIGKILL": "If nobody ran kill -9, the kernel's out-of-memory killer is the usual sender: look into `dmesg`.",
@@ -25,7 +39,15 @@ _SIGNAL_ADVICE: Final = {
 _ADVICE: Final = {
     "exit": "Look for sys.exit() or os._exit() in the actor's code and in the libraries it calls.",
     "constructor": "Mend the constructor or its arguments, then create the actor again.",
+    "exit_actor": "Create the actor again if it is still needed.",
+    "terminated": "Create the actor again if it is still needed.",
+    "stopped": "Create the actor again if it is still needed.",
     "killed": "Create the actor again if it is still needed.",
+    "out_of_scope": (
+        "Keep a handle as long as the actor is needed (those from get_actor() do not count), "
+        'or create it with lifetime="detached".'
+    ),
+    "owner_died": 'Create the actor in a process that lives longer, or with lifetime="detached".',
     "shutdown": "Call init() again and create the actor anew; handles do not outlive their session.",
     "node_lost": "Call shutdown(), then init(), and create the actors again.",
     "zygote_lost": "Call shutdown(), then init(), and create the actors again.",
@@ -35,6 +57,11 @@ _ADVICE: Final = {
 _REASONS: Final = {
     "exit": "its process exited with code {code}",
     "signal": "its process was ended by {signal}",
+    "exit_actor": "it left by exit_actor()",
+    "terminated": "it was asked to end by __ray_terminate__()",
+    "stopped": "it was asked to end",
+    "out_of_scope": "its last handle is gone",
+    "owner_died": "the process that made it has ended",
     "shutdown": "its session was shut down",
     "node_lost": "the node process of its session was lost",
     "zygote_lost": "the process that starts actors was lost",
@@ -59,6 +86,10 @@ class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
         code: The exit code for `"exit"`, the signal's number for `"signal"`, otherwise 0.
         detail: What else is known: the constructor's traceback, or who killed it.
         stderr_tail: The last lines it wrote to stderr, oldest first.
+        name: The name it was given, "" for none.
+        restarts: How often it had been restarted, the restart that follows this death included.
+        max_restarts: How often it may be; -1 is without end.
+        will_restart: It is being restarted; otherwise it is dead for good.
     """
 
     actor_id: str
@@ -68,6 +99,10 @@ class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
     code: int = 0
     detail: str = ""
     stderr_tail: list[str] = []
+    name: str = ""
+    restarts: int = 0
+    max_restarts: int = 0
+    will_restart: bool = False
 
     def encode(self) -> bytes:
         """Return the certificate as bytes. Never raises because of a text in it."""
@@ -94,9 +129,17 @@ class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
         return self.cause in _UNEXPECTED or (self.cause == "exit" and self.code != 0)
 
     def who(self) -> str:
-        """Return which actor this is about: `Account (pid 20537, actor id 2891...)`."""
+        """Return which actor this is about: `Account 'savings' (pid 20537, actor id 2891...)`."""
         pid = f"pid {self.pid}, " if self.pid else ""
-        return f"{self.class_name} ({pid}actor id {self.actor_id})"
+        name = f" {self.name!r}" if self.name else ""
+        return f"{self.class_name}{name} ({pid}actor id {self.actor_id})"
+
+    def verdict(self) -> str:
+        """Return in words what has become of the actor: `is dead`, or that it comes back."""
+        if not self.will_restart:
+            return "is dead"
+        left = "without end" if self.max_restarts < 0 else f"{self.max_restarts - self.restarts} more to go"
+        return f"has died and is being restarted (restart {self.restarts}, {left})"
 
     def describe(self) -> str:
         """Return in words why the actor ended, the last thing it wrote to stderr, and what to do."""
@@ -104,6 +147,8 @@ class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
         last = next((line for line in reversed(self.stderr_tail) if line.strip()), "")
         if last and self.cause in _STDERR_HELPS:
             lines.append(f"Its last line on stderr: {last.rstrip()}")
+        if self.restarts and not self.will_restart:
+            lines.append(f"It had been restarted {self.restarts} of {_times(self.max_restarts)}.")
         lines.append(self.advice())
         return "\n".join(lines)
 
@@ -121,6 +166,10 @@ class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
         if self.cause == "signal":
             return _SIGNAL_ADVICE.get(signal_name(self.code), "Find out who sends that signal to the actor's process.")
         return _ADVICE[self.cause]
+
+
+def _times(max_restarts: int) -> str:
+    return "any number of times" if max_restarts < 0 else f"{max_restarts} {'time' if max_restarts == 1 else 'times'}"
 
 
 def signal_name(number: int) -> str:

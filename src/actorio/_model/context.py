@@ -20,6 +20,7 @@ class RuntimeContext:
 
     Attributes:
         session: the session's name; "" when there is none.
+        namespace: where the names of this process's actors are unique; "" when there is no session.
         actor: the actor's own handle inside an actor, None in a driver.
         actor_id: the actor's id, None in a driver.
     """
@@ -27,6 +28,7 @@ class RuntimeContext:
     session: str = ""
     actor: ActorHandle | None = None
     actor_id: str | None = None
+    namespace: str = ""
 
     @property
     def current_actor(self) -> ActorHandle:

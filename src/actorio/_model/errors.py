@@ -207,7 +207,7 @@ class ActorDiedError(RayActorError):
             may_have_run: False only when it is certain that the call was never started.
         """
         fate = "may have run, or part of it" if may_have_run else "was not run"
-        text = f"{certificate.who()} is dead: {certificate.describe()}\nThe call {call}() {fate}."
+        text = f"{certificate.who()} {certificate.verdict()}: {certificate.describe()}\nThe call {call}() {fate}."
         init_failed = certificate.cause == "constructor"
         return cls(text, certificate.actor_id, actor_init_failed=init_failed, certificate=certificate)
 
@@ -216,6 +216,22 @@ class ActorUnavailableError(RayActorError):
     """The actor does not answer now, and may later. Unless the text says otherwise, the call may have run."""
 
     _default_text = "The actor does not answer now; the call may have run."
+
+    def __init__(
+        self, error_msg: str = "", actor_id: str | None = None, *, certificate: DeathCertificate | None = None
+    ) -> None:
+        super().__init__(error_msg, actor_id)
+        self.certificate = certificate
+
+    @classmethod
+    def from_certificate(cls, certificate: DeathCertificate, call: str, may_have_run: bool) -> Self:  # noqa: FBT001  # the one fact that is left
+        """Build the error of a call whose actor has died and is being restarted. See `ActorDiedError`."""
+        fate = "may have run, or part of it" if may_have_run else "was not run"
+        text = (
+            f"{certificate.who()} {certificate.verdict()}: {certificate.describe()}\nThe call {call}() {fate}. "
+            "It is not made again by itself: for that, give the actor or the method (more) max_task_retries."
+        )
+        return cls(text, certificate.actor_id, certificate=certificate)
 
 
 class WorkerCrashedError(RayError):

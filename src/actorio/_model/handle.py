@@ -6,28 +6,55 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
 from actorio._model.definition import ClassDefinition, MethodDefinition
-from actorio._model.options import METHOD_OPTIONS, validate
+from actorio._model.options import METHOD_OPTIONS, retried, validate
+from actorio._model.travel import note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from actorio._model.options import Retried
     from actorio._model.reference import ObjectRef
 
 _READY = MethodDefinition.of_function(lambda: None, name="__ray_ready__")
 _CALL = MethodDefinition.of_function(lambda function, *args, **kwargs: None, name="__ray_call__")  # noqa: ARG005  # the shape
-_BUILT_IN = {"__ray_ready__": _READY, "__ray_call__": _CALL}
+_TERMINATE = MethodDefinition.of_function(lambda: None, name="__ray_terminate__")
+_BUILT_IN = {"__ray_ready__": _READY, "__ray_call__": _CALL, "__ray_terminate__": _TERMINATE}
 
 
 class ActorIdentity:
     """Which actor, where it listens, and what it can do. Shared by a handle and its methods.
 
     Nothing in it points back at a handle, so that the last user of an actor going away is seen at once.
+
+    Attributes:
+        retries: how often a call is made again when the actor has died in the midst of it; -1 is without end.
+        retried: which exceptions of a method also make it be called again.
+        hold: keeps the actor alive; None in a weak handle, which does not.
     """
 
-    __slots__ = ("__weakref__", "actor_id", "address", "definition", "is_ordered", "session")
+    __slots__ = (
+        "__weakref__",
+        "actor_id",
+        "address",
+        "definition",
+        "hold",
+        "is_ordered",
+        "retried",
+        "retries",
+        "session",
+    )
 
     def __init__(
-        self, actor_id: str, address: str, session: str, definition: ClassDefinition, *, is_ordered: bool
+        self,
+        actor_id: str,
+        address: str,
+        session: str,
+        definition: ClassDefinition,
+        *,
+        is_ordered: bool,
+        retries: int = 0,
+        retried: Retried = False,
+        hold: object = None,
     ) -> None:
         self.actor_id = actor_id
         self.address = address
@@ -35,9 +62,26 @@ class ActorIdentity:
         self.definition = definition
         # One thread runs all its calls: one that waits for an argument holds back the same caller's later ones.
         self.is_ordered = is_ordered
+        self.retries = retries
+        self.retried = retried
+        self.hold = hold
+
+    def weak(self) -> ActorIdentity:
+        """Returns the same identity, without keeping the actor alive."""
+        return ActorIdentity(
+            self.actor_id,
+            self.address,
+            self.session,
+            self.definition,
+            is_ordered=self.is_ordered,
+            retries=self.retries,
+            retried=self.retried,
+        )
 
     def __reduce__(self) -> tuple[Callable[..., ActorIdentity], tuple[Any, ...]]:
-        return _identity, (self.actor_id, self.address, self.session, self.definition, self.is_ordered)
+        note(self.actor_id, self.hold)
+        what = (self.actor_id, self.address, self.session, self.definition)
+        return _identity, (*what, self.is_ordered, self.retries, self.retried)
 
 
 class ActorHandle:
@@ -83,18 +127,37 @@ class ActorHandle:
     def __reduce__(self) -> tuple[type[ActorHandle], tuple[Any, ...]]:
         return ActorHandle, (self.__dict__["_actorio_identity"],)
 
+    def __del__(self) -> None:
+        identity: ActorIdentity | None = self.__dict__.get("_actorio_identity")
+        if identity is not None and identity.hold is not None:
+            runtime.handle_gone(identity)
+
 
 class ActorMethod:
     """A method of an actor: ``.remote(...)`` calls it, ``.options(...)`` changes how."""
 
-    __slots__ = ("_arities", "_definition", "_identity", "_name")
+    __slots__ = ("_arities", "_definition", "_identity", "_name", "_options", "_retries")
 
-    def __init__(self, identity: ActorIdentity, definition: MethodDefinition, name: str) -> None:
+    def __init__(
+        self,
+        identity: ActorIdentity,
+        definition: MethodDefinition,
+        name: str,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         # How many positional arguments alone surely fit; anything else is checked in full.
         self._arities = definition.arities()
         self._identity = identity
         self._definition = definition
         self._name = name
+        self._options = {**definition.options, **(options or {})}
+        self._retries = self._find_retries()
+
+    def _find_retries(self) -> tuple[int, Retried] | None:
+        """Returns how often and for which exceptions a call is made again; None for never, the common case."""
+        retries: int = self._options.get("max_task_retries", self._identity.retries)
+        chosen = retried(self._options.get("retry_exceptions", self._identity.retried))
+        return (retries, chosen) if retries else None
 
     def remote(self, /, *args: Any, **kwargs: Any) -> ObjectRef[Any]:
         """Sends the call; returns the reference of its result at once. Never waits, may be called anywhere.
@@ -108,7 +171,10 @@ class ActorMethod:
         """
         if kwargs or len(args) not in self._arities:
             self._definition.check(args, kwargs)
-        return (runtime.SLOT.runtime or runtime.of_handles()).call(self._identity, self._definition, args, kwargs)
+        current = runtime.SLOT.runtime or runtime.of_handles()
+        if self._retries is not None:
+            return current.call_again(self._identity, self._definition, args, kwargs, *self._retries)
+        return current.call(self._identity, self._definition, args, kwargs)
 
     def options(self, **options: Any) -> ActorMethod:
         """Returns this method with other options; see the reference of options.
@@ -117,8 +183,8 @@ class ActorMethod:
             ValueError: an unknown option or a value out of range.
             TypeError: a value of the wrong type.
         """
-        validate(METHOD_OPTIONS, options, f"{self!r}.options()")
-        return ActorMethod(self._identity, self._definition, self._name)
+        given = validate(METHOD_OPTIONS, options, f"{self!r}.options()")
+        return ActorMethod(self._identity, self._definition, self._name, {**self._options, **given})
 
     def __call__(self, /, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Raises TypeError: a method runs in the actor.
@@ -135,11 +201,29 @@ class ActorMethod:
         return f"ActorMethod({self._identity.definition.name}.{self._name}, {self._identity.actor_id})"
 
     def __reduce__(self) -> tuple[type[ActorMethod], tuple[Any, ...]]:
-        return ActorMethod, (self._identity, self._definition, self._name)
+        return ActorMethod, (self._identity, self._definition, self._name, self._options)
 
 
-def _identity(actor_id: str, address: str, session: str, definition: ClassDefinition, ordered: object) -> ActorIdentity:
-    return ActorIdentity(actor_id, address, session, definition, is_ordered=bool(ordered))
+def _identity(  # noqa: PLR0917  # as they were pickled
+    actor_id: str,
+    address: str,
+    session: str,
+    definition: ClassDefinition,
+    is_ordered: bool,  # noqa: FBT001
+    retries: int,
+    retried: Retried,
+) -> ActorIdentity:
+    hold = runtime.find_hold(actor_id)
+    return ActorIdentity(
+        actor_id,
+        address,
+        session,
+        definition,
+        is_ordered=is_ordered,
+        retries=retries,
+        retried=retried,
+        hold=hold,
+    )
 
 
 def identity_of(handle: ActorHandle) -> ActorIdentity:

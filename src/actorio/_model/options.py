@@ -8,12 +8,17 @@ Options of Ray's that have no meaning on one machine are accepted and checked, s
 `import actorio as ray` runs; they are marked `has_effect=False` and nothing reads them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from actorio._model.restarts import RestartPolicy
+
 _NONE: Final = type(None)
 _NUMBER: Final = (int, float)
+_LONGEST_NAME: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,26 @@ def _not_empty(value: str) -> str | None:
     return None if value else "it must not be empty"
 
 
+def _name(value: str) -> str | None:
+    if not value:
+        return "it must not be empty"
+    if len(value) > _LONGEST_NAME:
+        return f"it has {len(value)} characters, and may have {_LONGEST_NAME}"
+    return None if value.isprintable() else "it must be printable, without line breaks"
+
+
+def _lifetime(value: str) -> str | None:
+    return None if value in {"detached", "non_detached"} else "it must be 'detached', 'non_detached' or None"
+
+
+def _exceptions(value: Any) -> str | None:
+    if not isinstance(value, bool):
+        for each in value:
+            if not (isinstance(each, type) and issubclass(each, Exception)):
+                return f"{each!r} is not a class of exceptions"
+    return None
+
+
 def _module_names(value: list[Any] | tuple[Any, ...]) -> str | None:
     for name in value:
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
@@ -109,7 +134,8 @@ INIT_OPTIONS: Final[Table] = _table(
     Option("log_to_driver", (bool,), default=True),
     Option("preload", (list, tuple), (), _module_names),
     Option("ignore_reinit_error", (bool,), default=False),
-    _ignored("namespace", str, check=_not_empty),
+    Option("address", (str, _NONE), None, _not_empty),
+    Option("namespace", (str, _NONE), None, _name),
     Option("loop_stall_limit", _NUMBER, 0.5, _positive),
     _ignored("num_cpus", *_NUMBER, check=_at_least(0)),
     _ignored("num_gpus", *_NUMBER, check=_at_least(0)),
@@ -126,6 +152,14 @@ INIT_OPTIONS: Final[Table] = _table(
 ACTOR_OPTIONS: Final[Table] = _table(
     Option("max_concurrency", (int, _NONE), None, _at_least(1)),
     Option("allow_blocking_get", (bool,), default=False),
+    Option("name", (str, _NONE), None, _name),
+    Option("namespace", (str, _NONE), None, _name),
+    Option("lifetime", (str, _NONE), None, _lifetime),
+    Option("get_if_exists", (bool,), default=False),
+    Option("max_restarts", (int,), 0, _at_least(-1)),
+    Option("max_task_retries", (int,), 0, _at_least(-1)),
+    Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
+    Option("restart_policy", (RestartPolicy, _NONE), None),
     *_RESOURCES,
 )
 """Options of an actor class: `@remote(...)` on a class and `Class.options(...)`. The resources have no effect yet."""
@@ -133,21 +167,24 @@ ACTOR_OPTIONS: Final[Table] = _table(
 TASK_OPTIONS: Final[Table] = _table(_NUM_RETURNS, *_RESOURCES)
 """Options of a function task: `@remote(...)` on it and `function.options(...)`. The resources have no effect yet."""
 
-METHOD_OPTIONS: Final[Table] = _table(_NUM_RETURNS)
+METHOD_OPTIONS: Final[Table] = _table(
+    _NUM_RETURNS,
+    Option("max_task_retries", (int,), 0, _at_least(-1)),
+    Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
+)
 """Options of a method: `@method(...)` and `handle.method.options(...)`."""
+
+NAME_OPTIONS: Final[Table] = _table(
+    Option("name", (str,), "", _name),
+    Option("namespace", (str, _NONE), None, _name),
+)
+"""What `get_actor()` takes."""
 
 # Ray's options that do not exist here. They are told apart from a typing mistake: whoever writes one knows what it
 # means in Ray, and must not believe that it is in force.
 _NOT_YET: Final = frozenset(
     [
-        "name",
-        "namespace",
-        "lifetime",
-        "get_if_exists",
-        "max_restarts",
-        "max_task_retries",
         "max_retries",
-        "retry_exceptions",
         "max_pending_calls",
         "concurrency_groups",
         "concurrency_group",
@@ -169,7 +206,6 @@ _NOT_YET: Final = frozenset(
         "_metadata",
         "_labels",
         "engine",
-        "address",
         "local_mode",
         "job_config",
         "labels",
@@ -230,6 +266,8 @@ class InitOptions:
     preload: tuple[str, ...] = ()
     ignore_reinit_error: bool = False
     loop_stall_limit: float = 0.5
+    address: str | None = None
+    namespace: str | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any], where: str = "init()") -> Self:
@@ -240,6 +278,8 @@ class InitOptions:
             tuple(values["preload"]),
             values["ignore_reinit_error"],
             float(values["loop_stall_limit"]),
+            values["address"],
+            values["namespace"],
         )
 
 
@@ -249,9 +289,40 @@ class ActorOptions:
 
     max_concurrency: int | None = None
     allow_blocking_get: bool = False
+    name: str | None = None
+    namespace: str | None = None
+    is_detached: bool = False
+    get_if_exists: bool = False
+    max_restarts: int = 0
+    max_task_retries: int = 0
+    retry_exceptions: Retried = False
+    restart_policy: RestartPolicy | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any], where: str = "@remote") -> Self:
         """Validate the options of an actor class and build the record. Raises what `validate` raises."""
         values = with_defaults(ACTOR_OPTIONS, validate(ACTOR_OPTIONS, given, where))
-        return cls(values["max_concurrency"], values["allow_blocking_get"])
+        for name in ("get_if_exists", "namespace"):
+            if values[name] and not values["name"]:
+                raise ValueError(f"{where}: {name}={values[name]!r} needs a name=")
+        return cls(
+            values["max_concurrency"],
+            values["allow_blocking_get"],
+            values["name"],
+            values["namespace"],
+            values["lifetime"] == "detached",
+            values["get_if_exists"],
+            values["max_restarts"],
+            values["max_task_retries"],
+            retried(values["retry_exceptions"]),
+            values["restart_policy"],
+        )
+
+
+Retried = bool | tuple[type[Exception], ...]
+"""Which exceptions of a method are retried: all, none, or those of these classes."""
+
+
+def retried(value: Any) -> Retried:
+    """Return what a user wrote as `retry_exceptions`, a list as a tuple."""
+    return value if isinstance(value, bool) else tuple(value)

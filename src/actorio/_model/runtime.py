@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from actorio._model.definition import ClassDefinition, MethodDefinition
     from actorio._model.handle import ActorHandle, ActorIdentity
-    from actorio._model.options import ActorOptions
+    from actorio._model.options import ActorOptions, Retried
     from actorio._model.reference import ObjectRef
+    from actorio._model.status import Inventory
 
 
 class Pending(Protocol):
@@ -91,8 +92,31 @@ class Runtime(Protocol):
     def borrow(self, *exported: Any) -> Pending:
         """Returns the result that another process exported."""
 
-    def kill(self, identity: ActorIdentity) -> None:
+    def call_again(  # noqa: PLR0917  # as `call`, and how often
+        self,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        retries: int,
+        retried: Retried,
+    ) -> ObjectRef[Any]:
+        """Sends a call that is sent again when the actor dies in the midst of it, or when it fails so."""
+
+    def kill(self, identity: ActorIdentity, *, may_restart: bool) -> None:
         """Ends an actor at once."""
+
+    def get_actor(self, name: str, namespace: str | None) -> ActorHandle:
+        """Returns a weak handle on the actor of this name."""
+
+    def list_actors(self) -> Inventory:
+        """Returns what there is in the session."""
+
+    def find_hold(self, actor_id: str) -> object:
+        """Returns what keeps an actor alive in this process, None when nothing does."""
+
+    def handle_gone(self, identity: ActorIdentity) -> None:
+        """A handle that kept its actor alive has gone; may be called wherever an object may die."""
 
 
 class _Slot:
@@ -118,6 +142,17 @@ def on_first_use(starter: Callable[[], object]) -> None:
 def installed() -> Runtime | None:
     """Returns the runtime of this process, None when there is none; starts nothing."""
     return SLOT.runtime
+
+
+def find_hold(actor_id: str) -> object:
+    """Returns what keeps an actor alive in this process, None when nothing does."""
+    return None if SLOT.runtime is None else SLOT.runtime.find_hold(actor_id)
+
+
+def handle_gone(identity: ActorIdentity) -> None:
+    """A handle has gone that kept its actor alive."""
+    if SLOT.runtime is not None:
+        SLOT.runtime.handle_gone(identity)
 
 
 def of_handles() -> Runtime:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from actorio._model import runtime
 from actorio._model.handle import ActorHandle, identity_of
+from actorio._model.options import NAME_OPTIONS as _NAME_OPTIONS
+from actorio._model.options import validate
 from actorio._model.reference import ObjectRef, pending_of
 
 if TYPE_CHECKING:
@@ -102,20 +104,39 @@ def put(value: Any) -> ObjectRef[Any]:
 def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
     """Ends an actor at once with SIGKILL, and what it has started. Running and waiting calls fail.
 
-    Returns before the actor has ended. An actor that has ended already is left in peace.
+    Returns before the actor has ended. An actor that has ended already is left in peace. No clean-up hook runs; for
+    that, call ``handle.__ray_terminate__.remote()``. Its name is free for the next actor of that name.
 
     Args:
         actor: its handle.
-        no_restart: must be True: restarts are not supported yet.
+        no_restart: False lets it be restarted, if it has restarts left.
 
     Raises:
-        ValueError: not a handle, or ``no_restart=False``.
+        ValueError: not a handle.
+        RaySystemError: the handle belongs to another session.
     """
     if not isinstance(actor, ActorHandle):
         raise ValueError(f"kill() takes an actor's handle, not {_kind_of(actor)}")  # noqa: TRY004  # as Ray has it
-    if not no_restart:
-        raise ValueError("kill(no_restart=False): restarts are not supported yet")
-    runtime.of_handles().kill(identity_of(actor))
+    runtime.of_handles().kill(identity_of(actor), may_restart=not no_restart)
+
+
+def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
+    """Returns a handle on the actor of this name. Blocks for a moment; safe to call from any thread and loop.
+
+    The handle is a weak one, as in Ray: it does not keep the actor alive. Pass it on, and who gets it does.
+
+    Args:
+        name: as given to ``options(name=)``.
+        namespace: where the name is unique; None for the namespace of this process (see ``init(namespace=)``), and
+            after that for the one of detached actors whose maker has not chosen any.
+
+    Raises:
+        ValueError: there is no such actor; the text shows near names.
+        TypeError: not a string.
+        RaySystemError: the session has ended.
+    """
+    validate(_NAME_OPTIONS, {"name": name, "namespace": namespace}, "get_actor()")
+    return runtime.current().get_actor(name, namespace)
 
 
 def _values(refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:

@@ -2,7 +2,9 @@
 
 ENTRY is the module whose ``run`` is an actor's life; the node does not know it otherwise.
 
-Forks the zygote before anything else exists: no loop, no thread, only modules.
+Forks the zygote before anything else exists: no loop, no thread, only modules. Two more ways to start it: with
+``--rejoin DIRECTORY DESCRIPTOR`` it takes over a session whose node was killed and whose zygote lives, and with
+``--zygote DESCRIPTOR`` it is the zygote of a node whose own was killed.
 """
 
 from __future__ import annotations
@@ -13,47 +15,77 @@ import os
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING
+import traceback
+from typing import TYPE_CHECKING, NoReturn
 
 from actorio._node import boot
-from actorio._node.zygote import Zygote
+from actorio._node.zygote import ADOPTION, Zygote
 from actorio._transport.descriptors import raise_limit
+from actorio._transport.sockets import connect, listen, unlink
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 
 def main() -> None:
-    """Runs the node until no driver is left."""
+    """Runs the node until its session is over."""
     gc.disable()
     raise_limit()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What every actor needs, imported once.
+    entry, *mode = sys.argv[1:]
+    if mode and mode[0] == "--rejoin":
+        _rejoin(entry, mode[1], int(mode[2]))
+    elif mode:
+        config = boot.decode(sys.stdin.buffer.read())
+        _be_zygote(config, _preload(entry), socket.socket(fileno=int(mode[1])))
+    else:
+        _start(entry)
+
+
+def _preload(entry: str) -> ModuleType:
+    """Imports what every actor needs."""
     importlib.import_module("cloudpickle")
-    entry = importlib.import_module(sys.argv[1])
+    return importlib.import_module(entry)
+
+
+def _start(entry: str) -> NoReturn:
+    module = _preload(entry)
     config = boot.decode(sys.stdin.buffer.read())
     ours, zygotes = socket.socketpair()
     pid = os.fork()
     if not pid:
-        _be_zygote(config, entry, ours, zygotes)
+        ours.close()
+        os.close(config.listener)
+        _be_zygote(config, module, zygotes)
     zygotes.close()
     gc.enable()
     from actorio._node.server import serve  # not in the zygote, and so not in the actors
 
-    serve(config, ours, pid)
+    serve(config, ours, pid, entry)
 
 
-def _be_zygote(config: boot.Boot, entry: ModuleType, ours: socket.socket, zygotes: socket.socket) -> None:
+def _be_zygote(config: boot.Boot, entry: ModuleType, sock: socket.socket) -> NoReturn:
     try:
-        ours.close()
-        os.close(config.listener)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        Zygote(config, entry, zygotes).run()
+        address = f"{config.directory}/{ADOPTION}"
+        unlink(address)
+        Zygote(config, entry, sock, listen(address)).run()
     except KeyboardInterrupt:
         os._exit(130)
+    except BaseException:
+        # The node sees that it is gone; why, only a person can.
+        traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(0)
+
+
+def _rejoin(entry: str, directory: str, listener: int) -> NoReturn:
+    sock = connect(f"{directory}/{ADOPTION}", blocking=True)
+    gc.enable()
+    from actorio._node.server import serve_again
+
+    serve_again(sock, listener, entry)
 
 
 if __name__ == "__main__":

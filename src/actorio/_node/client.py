@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     OnMessage = Callable[["Client", Control, Payload], None]
     OnEnd = Callable[["Client"], None]
 
+_ROLES = {"driver": "the driver", "actor": "an actor", "tool": "the command line"}
+
 
 class Client:
     """One control connection.
@@ -40,7 +42,12 @@ class Client:
         on_drained: Callable[[], None],
     ) -> None:
         self.pid = peer_pid(sock)
-        self.is_driver = False
+        self.role = ""
+        # Names the process, the same on all its connections.
+        self.peer = ""
+        self.actor_id = ""
+        # It has asked to leave, and waits until its actors have ended.
+        self.is_leaving = False
         self.descriptors: list[int] = []
         self._loop = loop
         self._sock = sock
@@ -51,7 +58,17 @@ class Client:
         self._out = bytearray()
         self._is_watched = False
         self._pidfd = -1
+        self._is_closing = False
         loop.add_reader(sock.fileno(), self._read)
+
+    @property
+    def is_driver(self) -> bool:
+        """Is it a driver? The session stays for it."""
+        return self.role == "driver"
+
+    def who(self) -> str:
+        """Returns who this is, for a person: ``"the driver (pid 12)"``."""
+        return f"{_ROLES.get(self.role, 'a process')} (pid {self.pid})"
 
     def backlog(self) -> int:
         """How many bytes wait to be taken."""
@@ -82,7 +99,7 @@ class Client:
             return
         for message, payload in messages:
             if isinstance(message, Hello):
-                self.is_driver = message.role == "driver"
+                self.role, self.peer, self.actor_id = message.role, message.peer, message.actor_id
             self._on_message(self, message, payload)
 
     def send(self, message: Message, payload: Payload = b"") -> None:
@@ -109,6 +126,8 @@ class Client:
             self._is_watched = False
             self._loop.remove_writer(self._sock.fileno())
         self._on_drained()
+        if self._is_closing:
+            self.close()
 
     def flush_blocking(self, timeout: float) -> None:
         """Sends what is left, while the process takes some of it every ``timeout`` seconds; the node ends."""
@@ -120,6 +139,13 @@ class Client:
         with suppress(OSError):
             while self._out:
                 del self._out[: self._sock.send(self._out)]
+
+    def close_when_sent(self) -> None:
+        """Ends the connection from this side as soon as all has been sent; without a word to ``on_end``."""
+        self._on_end = _ignore
+        self._is_closing = True
+        if not self._out:
+            self.close()
 
     def close(self) -> None:
         """Ends the connection; calls ``on_end`` the first time."""
@@ -136,3 +162,7 @@ class Client:
         for descriptor in self.descriptors:
             os.close(descriptor)
         self._on_end(self)
+
+
+def _ignore(_client: Client) -> None:
+    """It is known that this client goes."""

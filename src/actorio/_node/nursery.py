@@ -6,20 +6,24 @@ import array
 import os
 import signal
 import socket
+import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from actorio._node.cradles import is_alive
 from actorio._wire.frames import ProtocolError
-from actorio._wire.messages import Fork, Signal, encode, zygote_reader
+from actorio._wire.messages import Finish, Forget, Signal, encode, zygote_reader
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
-    from actorio._wire.messages import Zygote
+    from actorio._wire.messages import Fork, Zygote
 
 _CHUNK = 1 << 16
+# How often a zygote that is to end is looked at, in seconds.
+_PAUSE = 0.002
 
 
 class Nursery:
@@ -45,14 +49,19 @@ class Nursery:
         self._on_news = on_news
         self._on_lost = on_lost
         self._reader = zygote_reader()
-        self._out: deque[tuple[bytes, list[int]]] = deque()
+        self._out: deque[tuple[bytes, list[int], list[int]]] = deque()
         self._is_watched = False
         sock.setblocking(False)
         loop.add_reader(sock.fileno(), self._read)
 
-    def fork(self, actor_id: str, descriptors: list[int]) -> None:
-        """Has an actor's process made; its descriptors are closed here once they are sent."""
-        self._out.append((encode(Fork(actor_id)), descriptors))
+    def fork(self, message: Fork, spec: bytes, descriptors: list[int], closing: list[int]) -> None:
+        """Has an actor's process made; those of the descriptors to be closed are closed here once they are sent."""
+        self._out.append((encode(message, spec), descriptors, closing))
+        self._flush()
+
+    def forget(self, actor_id: str) -> None:
+        """Has everything closed that is kept of an actor."""
+        self._out.append((encode(Forget(actor_id)), [], []))
         self._flush()
 
     def signal(self, pids: Iterable[int], number: int) -> None:
@@ -62,18 +71,18 @@ class Nursery:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(pid, number)
             else:
-                self._out.append((encode(Signal(pid, number)), []))
+                self._out.append((encode(Signal(pid, number)), [], []))
         self._flush()
 
     def _flush(self) -> None:
         try:
             while self._out:
-                data, descriptors = self._out[0]
+                data, descriptors, closing = self._out[0]
                 rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
                 sent = self._sock.sendmsg([data], rights)
-                _close(descriptors)
+                _close(closing)
                 if sent < len(data):
-                    self._out[0] = (data[sent:], [])
+                    self._out[0] = (data[sent:], [], [])
                 else:
                     self._out.popleft()
         except BlockingIOError:
@@ -84,7 +93,7 @@ class Nursery:
         except OSError:
             # It has gone; the reader says so.
             while self._out:
-                _close(self._out.popleft()[1])
+                _close(self._out.popleft()[2])
         if self._is_watched:
             self._is_watched = False
             self._loop.remove_writer(self._sock.fileno())
@@ -108,8 +117,13 @@ class Nursery:
         self.is_lost = True
         self._on_lost()
 
+    def finish(self) -> None:
+        """Has the zygote end whoever is left, and itself."""
+        self._out.append((encode(Finish()), [], []))
+        self._flush()
+
     def close(self) -> None:
-        """Lets the zygote go: it ends when it sees the end of the connection."""
+        """Ends the connection; without `finish`, the zygote waits for another node."""
         if self._sock.fileno() >= 0:
             self._loop.remove_reader(self._sock.fileno())
             if self._is_watched:
@@ -118,23 +132,21 @@ class Nursery:
 
     def wait(self, seconds: float) -> None:
         """Waits for the zygote's process to end, and kills it when it does not within ``seconds``."""
-        signal.signal(signal.SIGALRM, _time_is_up)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        deadline = time.monotonic() + seconds
+        while self._is_alive():
+            if time.monotonic() > deadline:
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+            time.sleep(_PAUSE)
+
+    def _is_alive(self) -> bool:
         try:
-            os.waitpid(self.pid, 0)
+            return os.waitpid(self.pid, os.WNOHANG) == (0, 0)
         except ChildProcessError:
-            return
-        except TimeoutError:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            # The child of a node before this one.
+            return is_alive(self.pid)
 
 
 def _close(descriptors: list[int]) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
-
-
-def _time_is_up(_number: int, _frame: object) -> None:
-    raise TimeoutError

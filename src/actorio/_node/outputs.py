@@ -10,7 +10,7 @@ from actorio._node.lines import LineSplitter
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _CHUNK = 1 << 16
 # The last lines of standard error that a death certificate quotes.
@@ -87,8 +87,8 @@ class Outputs:
         self._on_output = on_output
         self._pipes: dict[str, tuple[Pipe, Pipe]] = {}
 
-    def open(self, actor_id: str) -> tuple[int, int]:
-        """Makes an actor's pipes; returns the ends to write to, for stdout and stderr.
+    def open(self, actor_id: str) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Makes an actor's pipes; returns the ends to write to, for stdout and stderr, and the ends that are read.
 
         Raises:
             OSError: descriptors have run out.
@@ -100,11 +100,16 @@ class Outputs:
             os.close(out_read)
             os.close(out_write)
             raise
+        self.adopt(actor_id, (out_read, err_read))
+        return (out_write, err_write), (out_read, err_read)
+
+    def adopt(self, actor_id: str, reading: Sequence[int]) -> None:
+        """Reads pipes from now on: those ends of an actor's stdout and stderr."""
+        out_read, err_read = reading
         self._pipes[actor_id] = (
             Pipe(self._loop, out_read, lambda lines: self._on_output(actor_id, 1, lines)),
             Pipe(self._loop, err_read, lambda lines: self._on_output(actor_id, 2, lines)),
         )
-        return out_write, err_write
 
     def finish(self, actor_id: str) -> list[str]:
         """Reads the rest of a dead actor's output; returns the last lines of its standard error."""

@@ -1,157 +1,346 @@
-"""The registry: which actors there are, and how those that are gone died.
+"""The registry: which actors there are, who keeps them, how those that are gone died, and what follows from it.
 
-Pure: the node tells it what happened, and does what it returns. It knows no sockets, processes or clocks.
+Pure: the node tells it what happened, and does what it returns (`instructions`). It knows no sockets, processes or
+clocks; time is an argument, in seconds of one monotonic clock.
 
-An actor is *starting* until its process exists, *alive* until that has ended, *dead* for ever after. A question
-about a death is answered when the actor is dead, and not before; see `give_up` for one whose actor lives on.
+An actor is *starting* until its process exists, *alive* until that has ended, then *waiting* for its restart and
+starting again, or dead for ever after. A question about a death is answered when there was one, and not before; see
+`give_up` for an actor that lives on. A name belongs to one actor until that is dead: who asks for the name of one that
+is about to die waits until it has.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from actorio._model.certificate import DeathCause, DeathCertificate
+from actorio._node.holders import Holders
+from actorio._node.instructions import Answer, Bury, End, Fork, ForkLater, Happened, Instruction, Kill, Made
+from actorio._node.names import Names
 
-A = TypeVar("A")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from actorio._node.spec import Spec
 
 # Certificates of the longest dead are forgotten beyond this number.
 MAX_DEAD = 100_000
 
-
-class Answer(NamedTuple, Generic[A]):
-    """Tell ``asker`` about its question ``number``; no certificate: the actor lives."""
-
-    asker: A
-    number: int
-    certificate: DeathCertificate | None
+State = Literal["starting", "alive", "waiting"]
 
 
-@dataclass(slots=True)
-class _Actor(Generic[A]):
-    actor_id: str
-    label: str
-    pid: int = 0
-    # What will have been the cause when the process ends, where that is not for its exit status to say.
-    cause: DeathCause | None = None
-    detail: str = ""
-    # Somebody has killed it, perhaps before its process existed.
-    is_unwanted: bool = False
-    questions: list[tuple[A, int]] = field(default_factory=list)
+class Actor:
+    """One actor that is not dead."""
+
+    __slots__ = (
+        "cause",
+        "detail",
+        "died_at",
+        "heirs",
+        "is_unwanted",
+        "last_death",
+        "order",
+        "pid",
+        "questions",
+        "spec",
+        "state",
+    )
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.state: State = "starting"
+        self.pid = 0
+        # What will have been the cause when the process ends, where that is not for its exit status to say.
+        self.cause: DeathCause | None = None
+        self.detail = ""
+        # It is to end for good.
+        self.is_unwanted = False
+        # What to do when its process exists: it was asked to end before.
+        self.order: Literal["", "end", "kill"] = ""
+        self.last_death: DeathCertificate | None = None
+        self.died_at = 0.0
+        self.questions: list[tuple[Any, int, float]] = []
+        # Who waits for its name.
+        self.heirs: list[tuple[Any, int, Spec, bool]] = []
 
 
-class Registry(Generic[A]):
-    """The actors of one session. ``A`` is whoever asks."""
+class Registry:
+    """The actors of one session.
 
-    def __init__(self) -> None:
-        self._living: dict[str, _Actor[A]] = {}
-        self._by_pid: dict[int, _Actor[A]] = {}
+    Args:
+        random: a number in [0, 1), for what restarts wait.
+    """
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self.living: dict[str, Actor] = {}
+        self.names = Names()
+        self._random = random
+        self._holders = Holders()
+        self._by_pid: dict[int, Actor] = {}
         self._dead: dict[str, DeathCertificate] = {}
 
-    # --- what happens -------------------------------------------------------------------------------------------
+    # --- births -------------------------------------------------------------------------------------------------
 
-    def create(self, actor_id: str, label: str) -> None:
-        """An actor was asked for."""
-        self._living[actor_id] = _Actor(actor_id, label)
+    def create(self, asker: Any, number: int, spec: Spec, *, gets_existing: bool = False) -> list[Instruction]:
+        """An actor is asked for; ``number`` is that of the answer, 0 when none is wanted."""
+        if spec.name:
+            holder = self.names.get(spec.namespace, spec.name)
+            if holder is not None:
+                return self._name_is_taken(self.living[holder], asker, number, spec, gets_existing=gets_existing)
+            self.names.take(spec.namespace, spec.name, spec.actor_id)
+        self.living[spec.actor_id] = Actor(spec)
+        self._holders.need(spec.held)
+        self._holders.hold(spec.actor_id, spec.owner)
+        fork: list[Instruction] = [Fork(spec.actor_id)]
+        return [*fork, Made(asker, number, spec.actor_id, b"", "")] if number else fork
 
-    def forked(self, actor_id: str, pid: int) -> int:
-        """Its process exists. Returns the pid if it is to be killed at once, as was asked before, or 0."""
-        actor = self._living[actor_id]
-        actor.pid = pid
+    def _name_is_taken(
+        self, holder: Actor, asker: Any, number: int, spec: Spec, *, gets_existing: bool
+    ) -> list[Instruction]:
+        if holder.is_unwanted:
+            holder.heirs.append((asker, number, spec, gets_existing))
+            return []
+        if gets_existing:
+            return [Made(asker, number, spec.actor_id, holder.spec.identity, "")]
+        error = (
+            f"the name {spec.name!r} is taken in namespace {spec.namespace!r} by {holder.spec.label} "
+            f"({holder.spec.actor_id}, pid {holder.pid}): use another name, get_if_exists=True, or get_actor()"
+        )
+        return [Made(asker, number, spec.actor_id, b"", error)]
+
+    def adopt(self, spec: Spec, pid: int) -> None:
+        """An actor of the node before this one: it lives in process ``pid``, or waits for its restart (0)."""
+        actor = self.living[spec.actor_id] = Actor(spec)
+        if spec.name:
+            self.names.take(spec.namespace, spec.name, spec.actor_id)
+        self._holders.need(spec.held)
+        if pid:
+            actor.state, actor.pid = "alive", pid
+            self._by_pid[pid] = actor
+        else:
+            actor.state = "waiting"
+
+    def forked(self, actor_id: str, pid: int, now: float) -> list[Instruction]:
+        """Its process exists."""
+        actor = self.living[actor_id]
+        actor.state, actor.pid = "alive", pid
         self._by_pid[pid] = actor
-        return pid if actor.is_unwanted else 0
+        actor.spec.budget.started(now)
+        order, actor.order = actor.order, ""
+        follow: list[Instruction] = [Kill(pid)] if order == "kill" else [End(actor_id, pid)] if order else []
+        return [Happened(actor_id, "started", pid), *follow]
 
-    def fork_failed(self, actor_id: str, reason: str) -> list[Answer[A]]:
+    def fork_failed(self, actor_id: str, reason: str, now: float) -> list[Instruction]:
         """Its process could not be made."""
-        actor = self._living[actor_id]
+        actor = self.living[actor_id]
         actor.cause, actor.detail = "unknown", f"its process could not be started: {reason}"
-        return self._bury(actor, 0, [])
-
-    def constructor_failed(self, actor_id: str, detail: str) -> None:
-        """Its constructor has raised; its process ends soon."""
-        actor = self._living.get(actor_id)
-        if actor is not None and actor.cause is None:
-            actor.cause, actor.detail = "constructor", detail
-
-    def kill(self, actor_id: str, by: str) -> int:
-        """Somebody wants it to end. Returns the pid to kill, or 0 when there is none (yet)."""
-        actor = self._living.get(actor_id)
-        if actor is None:
-            return 0
         actor.is_unwanted = True
+        return self._died(actor, 0, [], now)
+
+    def due(self, actor_id: str) -> list[Instruction]:
+        """The time of its restart has come."""
+        actor = self.living.get(actor_id)
+        if actor is None or actor.state != "waiting":
+            return []
+        actor.state = "starting"
+        return [Fork(actor_id)]
+
+    # --- deaths -------------------------------------------------------------------------------------------------
+
+    def said_farewell(self, certificate: DeathCertificate) -> None:
+        """It has said itself why it ends soon: its constructor has raised, or it has asked to exit."""
+        actor = self.living.get(certificate.actor_id)
+        if actor is not None and actor.cause is None:
+            actor.cause, actor.detail = certificate.cause, certificate.detail
+            actor.is_unwanted = True
+
+    def kill(self, actor_id: str, by: str, now: float, *, may_restart: bool = False) -> list[Instruction]:
+        """Somebody wants it to end at once."""
+        actor = self.living.get(actor_id)
+        if actor is None:
+            return []
+        actor.is_unwanted = actor.is_unwanted or not may_restart
         if actor.cause is None:
             actor.cause, actor.detail = "killed", by
-        return actor.pid
+        return self._order(actor, "kill", now)
 
-    def exited(self, pid: int, code: int, stderr_tail: list[str]) -> list[Answer[A]]:
+    def end(self, actor_id: str, cause: DeathCause, detail: str, now: float) -> list[Instruction]:
+        """It is to end gracefully, for good."""
+        actor = self.living.get(actor_id)
+        if actor is None or actor.is_unwanted:
+            return []
+        actor.is_unwanted = True
+        if actor.cause is None:
+            actor.cause, actor.detail = cause, detail
+        return self._order(actor, "end", now)
+
+    def _order(self, actor: Actor, order: Literal["end", "kill"], now: float) -> list[Instruction]:
+        if actor.state == "alive":
+            return [Kill(actor.pid)] if order == "kill" else [End(actor.spec.actor_id, actor.pid)]
+        if actor.state == "starting":
+            actor.order = order
+            return []
+        return self._died(actor, 0, [], now) if actor.is_unwanted else []
+
+    def exited(self, pid: int, code: int, stderr_tail: list[str], now: float) -> list[Instruction]:
         """Its process has ended, with an exit code or the negative number of a signal."""
         actor = self._by_pid.pop(pid, None)
-        return [] if actor is None else self._bury(actor, code, stderr_tail)
+        return [] if actor is None else self._died(actor, code, stderr_tail, now)
 
-    def end_all(self, cause: DeathCause, detail: str) -> list[int]:
-        """The session ends: whoever lives dies of that. Returns the pids to end."""
-        for actor in self._living.values():
-            if actor.cause is None:
-                actor.cause, actor.detail = cause, detail
-        return self.pids()
+    def _died(self, actor: Actor, code: int, stderr_tail: list[str], now: float) -> list[Instruction]:
+        is_wanted = not actor.is_unwanted and not (actor.cause is None and code == 0)
+        delay = actor.spec.budget.died(now, self._random) if is_wanted else None
+        certificate = self._certify(actor, code, stderr_tail, will_restart=delay is not None)
+        answers: list[Instruction] = [Answer(asker, number, certificate) for asker, number, _ in actor.questions]
+        actor.questions.clear()
+        pid, actor.pid = actor.pid, 0
+        kind = "died" if delay is None else "restarting"
+        news = Happened(actor.spec.actor_id, kind, pid, certificate, actor.spec.driver, was_answered=bool(answers))
+        if delay is None:
+            return [*answers, *self._bury(actor, certificate, news, now)]
+        actor.state, actor.cause, actor.detail, actor.order = "waiting", None, "", ""
+        actor.last_death, actor.died_at = certificate, now
+        actor_id = actor.spec.actor_id
+        return [*answers, news, ForkLater(actor_id, delay)]
 
-    def bury_all(self) -> list[Answer[A]]:
-        """Whoever lives is dead: nobody is left to tell how each one ended."""
+    def _certify(self, actor: Actor, code: int, stderr_tail: list[str], *, will_restart: bool) -> DeathCertificate:
+        budget = actor.spec.budget
+        return DeathCertificate(
+            actor.spec.actor_id,
+            actor.spec.label,
+            pid=actor.pid,
+            cause=actor.cause or ("signal" if code < 0 else "exit"),
+            code=abs(code) if actor.cause is None else 0,
+            detail=actor.detail,
+            stderr_tail=stderr_tail,
+            name=actor.spec.name,
+            restarts=budget.used,
+            max_restarts=budget.max_restarts,
+            will_restart=will_restart,
+        )
+
+    def _bury(self, actor: Actor, certificate: DeathCertificate, news: Happened, now: float) -> list[Instruction]:
+        spec = actor.spec
+        del self.living[spec.actor_id]
+        self._dead[spec.actor_id] = certificate
+        if len(self._dead) > MAX_DEAD:
+            del self._dead[next(iter(self._dead))]
+        if spec.name:
+            self.names.free(spec.namespace, spec.name)
+        self._holders.forget(spec.actor_id)
+        self._holders.need_no_more(spec.held)
+        done: list[Instruction] = [Bury(spec.actor_id, spec.address), news]
+        for asker, number, heir, gets_existing in actor.heirs:
+            done += self.create(asker, number, heir, gets_existing=gets_existing)
+        return done + self.release(spec.held, now)
+
+    def end_all(self, cause: DeathCause, detail: str, now: float, driver: str = "") -> list[Instruction]:
+        """Whoever lives is to end; with ``driver``, only that driver's actors, but for detached ones."""
+        chosen = [
+            actor_id
+            for actor_id, actor in self.living.items()
+            if not driver or (actor.spec.driver == driver and not actor.spec.is_detached)
+        ]
+        return [each for actor_id in chosen for each in self.end(actor_id, cause, detail, now)]
+
+    def all_died(self, cause: DeathCause, detail: str, now: float) -> list[Instruction]:
+        """Every process has died with the zygote, and nobody is left to tell how: some may be restarted."""
+        done: list[Instruction] = []
         self._by_pid.clear()
-        for actor in self._living.values():
-            actor.cause = actor.cause or "unknown"
-        return [answer for actor in list(self._living.values()) for answer in self._bury(actor, 0, [])]
+        for actor in list(self.living.values()):
+            if actor.state != "waiting":
+                actor.cause = actor.cause or cause
+                actor.detail = actor.detail or detail
+                done += self._died(actor, 0, [], now)
+        return done
+
+    # --- who keeps whom -----------------------------------------------------------------------------------------
+
+    def hold(self, actor_id: str, peer: str, token: int) -> None:
+        """A process has one more reason to keep an actor."""
+        self._holders.hold(actor_id, peer, token)
+
+    def drop(self, actor_id: str, peer: str, count: int, now: float) -> list[Instruction]:
+        """So many of a process's reasons are gone."""
+        self._holders.drop(actor_id, peer, count)
+        return self.release((actor_id,), now)
+
+    def lend(self, actor_id: str, token: int) -> None:
+        """A handle is on its way."""
+        self._holders.lend(actor_id, token)
+
+    def unlend(self, token: int, now: float) -> list[Instruction]:
+        """A handle will not arrive."""
+        actor_id = self._holders.unlend(token)
+        return [] if actor_id is None else self.release((actor_id,), now)
+
+    def release(self, actor_ids: Iterable[str], now: float) -> list[Instruction]:
+        """Ends those of the actors that nobody keeps any more."""
+        done: list[Instruction] = []
+        for actor_id in actor_ids:
+            actor = self.living.get(actor_id)
+            if actor is not None and not actor.spec.is_detached and not self._holders.is_held(actor_id):
+                done += self.end(actor_id, "out_of_scope", "", now)
+        return done
+
+    def peer_gone(self, peer: str, detail: str, now: float) -> list[Instruction]:
+        """A process has ended: its own actors end with it, and it keeps nobody any more."""
+        owned = [
+            actor_id
+            for actor_id, actor in self.living.items()
+            if actor.spec.owner == peer and not actor.spec.is_detached
+        ]
+        done = [each for actor_id in owned for each in self.end(actor_id, "owner_died", detail, now)]
+        for actor in self.living.values():
+            actor.questions = [question for question in actor.questions if getattr(question[0], "peer", None) != peer]
+        return done + self.release(self._holders.gone(peer), now)
 
     # --- questions ----------------------------------------------------------------------------------------------
 
-    def ask(self, actor_id: str, asker: A, number: int) -> Answer[A] | None:
-        """Somebody wants to know how it died. Returns the answer, or None when it comes later."""
-        actor = self._living.get(actor_id)
-        if actor is not None:
-            actor.questions.append((asker, number))
+    def ask(self, actor_id: str, asker: Any, number: int, since: float) -> Answer | None:
+        """Somebody wants to know how it died, after ``since``. Returns the answer, or None when it comes later."""
+        actor = self.living.get(actor_id)
+        if actor is None:
+            return Answer(asker, number, self._dead.get(actor_id) or DeathCertificate(actor_id, ""))
+        if actor.last_death is not None and actor.died_at >= since:
+            return Answer(asker, number, actor.last_death)
+        actor.questions.append((asker, number, since))
+        return None
+
+    def give_up(self, actor_id: str, asker: Any, number: int) -> Answer | None:
+        """The asker has waited long enough: returns that the actor lives, or None when it was answered."""
+        actor = self.living.get(actor_id)
+        left = [each for each in actor.questions if each[0] is not asker or each[1] != number] if actor else []
+        if actor is None or len(left) == len(actor.questions):
             return None
-        return Answer(asker, number, self._dead.get(actor_id) or DeathCertificate(actor_id, ""))
+        actor.questions = left
+        return Answer(asker, number, None)
+
+    def find(self, namespace: str, name: str) -> tuple[bytes, str]:
+        """Returns the identity of the actor of this name, or b"" and why there is none."""
+        actor_id = self.names.get(namespace, name)
+        if actor_id is not None and not self.living[actor_id].is_unwanted:
+            return self.living[actor_id].spec.identity, ""
+        shown = name if len(name) <= 80 else name[:77] + "..."  # noqa: PLR2004  # a line
+        if actor_id is not None:
+            return b"", f"the actor {shown!r} of namespace {namespace!r} is ending"
+        return b"", f"there is no actor {shown!r} in namespace {namespace!r}; {self.names.near(namespace, name)}"
 
     def certificate(self, actor_id: str) -> DeathCertificate | None:
         """Returns how an actor died, None when it lives or is forgotten."""
         return self._dead.get(actor_id)
 
-    def give_up(self, actor_id: str, asker: A, number: int) -> Answer[A] | None:
-        """The asker has waited long enough: returns that the actor lives, or None when it was answered."""
-        actor = self._living.get(actor_id)
-        if actor is None or (asker, number) not in actor.questions:
-            return None
-        actor.questions.remove((asker, number))
-        return Answer(asker, number, None)
-
-    def forget(self, asker: A) -> None:
-        """The asker has gone."""
-        for actor in self._living.values():
-            actor.questions = [question for question in actor.questions if question[0] is not asker]
-
-    # --- what there is ------------------------------------------------------------------------------------------
-
     def pids(self) -> list[int]:
         """Returns the processes that have not ended."""
         return list(self._by_pid)
 
-    def is_empty(self) -> bool:
-        """Does no actor live or start?"""
-        return not self._living
-
-    def _bury(self, actor: _Actor[A], code: int, stderr_tail: list[str]) -> list[Answer[A]]:
-        del self._living[actor.actor_id]
-        cause = actor.cause or ("signal" if code < 0 else "exit")
-        certificate = DeathCertificate(
-            actor.actor_id,
-            actor.label,
-            pid=actor.pid,
-            cause=cause,
-            code=abs(code) if actor.cause is None else 0,
-            detail=actor.detail,
-            stderr_tail=stderr_tail,
+    def is_empty(self, driver: str = "") -> bool:
+        """Does no actor live or start? With ``driver``, none of that driver's, but for detached ones."""
+        return not any(
+            not driver or (actor.spec.driver == driver and not actor.spec.is_detached) for actor in self.living.values()
         )
-        self._dead[actor.actor_id] = certificate
-        if len(self._dead) > MAX_DEAD:
-            del self._dead[next(iter(self._dead))]
-        return [Answer(asker, number, certificate) for asker, number in actor.questions]
+
+    def has_detached(self) -> bool:
+        """Does a detached actor live that nobody has asked to end?"""
+        return any(actor.spec.is_detached and not actor.is_unwanted for actor in self.living.values())

@@ -1,90 +1,104 @@
-"""The node's shell: connects clients, zygote and pipes with the registry. The control plane: no call passes here.
+"""The node's shell: connects clients with the registry. The control plane: no call passes here.
 
-Ends when no driver is connected.
+Ends when no driver is connected and no detached actor lives.
 """
 
 from __future__ import annotations
 
 import os
-import signal
+import random
 import socket
+import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
 
 from actorio._model.certificate import DeathCertificate
+from actorio._model.restarts import RestartBudget, RestartPolicy, decode_policy
+from actorio._node import boot as boots
+from actorio._node import instructions as do
 from actorio._node.client import Client
+from actorio._node.lifecycle import GRACE, Lifecycle
+from actorio._node.news import News
 from actorio._node.nursery import Nursery
-from actorio._node.outputs import Outputs
 from actorio._node.registry import Registry
-from actorio._transport.descriptors import explain_exhaustion
+from actorio._node.spec import Spec
 from actorio._transport.directories import remove_session
 from actorio._transport.loops import new_loop
-from actorio._transport.sockets import accept, unlink
-from actorio._wire.messages import (
-    AskDeath,
-    Create,
-    Death,
-    Exited,
-    Failed,
-    Forked,
-    ForkFailed,
-    Hello,
-    Kill,
-    Noted,
-    Output,
-    Ready,
-    Record,
-    Stop,
-    Stopped,
-    Welcome,
-)
+from actorio._transport.sockets import accept, peer_pid, receive
+from actorio._wire import messages as m
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
-    from actorio._model.certificate import DeathCause
     from actorio._node.boot import Boot
-    from actorio._node.registry import Answer
+    from actorio._node.instructions import Instruction
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Control, Zygote
 
-# All in seconds. How long actors may take to end after SIGTERM, and the kernel after SIGKILL.
-_GRACE, _LAST_GRACE = 1.0, 0.5
+# What a new node hears from the zygote: a message, its payload, its descriptors.
+Adopted = tuple["Zygote", bytes, list[int]]
+
+# All in seconds. How long the kernel may take to end actors after SIGKILL.
+_LAST_GRACE = 0.5
 # How long a caller whose connection broke waits for the news of a death before it hears that the actor lives.
 _DEATH_TIMEOUT = 2.0
-_UNHEARD_TIMEOUT = 1.0
+# How many zygotes may follow the first one within a minute.
+_ZYGOTES = 20
 # A driver that has started a node connects at once, or has died.
 _FIRST_DRIVER_TIMEOUT = 30.0
-# The logging level of a report.
-_ERROR = 40
-# Beyond this many bytes that a driver has not taken, actors' output waits in their pipes.
-_MAX_BACKLOG = 1 << 22
+# A new node hears from everybody who held an actor within this time; then it ends those that nobody holds.
+_REJOIN_TIMEOUT = 5.0
 
 
 class Node:
-    """One session's control plane. Everything runs in the thread of its loop."""
+    """One session's control plane. Everything runs in the thread of its loop.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, boot: Boot, zygote: socket.socket, zygote_pid: int) -> None:
+    Args:
+        zygote: the connection to the zygote, whose process is ``zygote_pid``.
+        entry: the module that is an actor's life, for a new zygote.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, boot: Boot, zygote: socket.socket, zygote_pid: int, entry: str
+    ) -> None:
         self._loop = loop
         self._boot = boot
+        self._entry = entry
         self._listener = socket.socket(fileno=boot.listener)
-        self._registry: Registry[Client] = Registry()
-        self._outputs = Outputs(loop, self._on_output)
-        self._nursery = Nursery(loop, zygote, zygote_pid, self._on_news, self._on_zygote_lost)
+        self._registry = Registry(random.random)
+        self._news = News(loop, boot.directory, self._registry)
+        self._life = Lifecycle(loop, self._registry, self._tell, self._news.on_output)
+        self._news.outputs = self._life.outputs
+        self._life.nursery = Nursery(loop, zygote, zygote_pid, self._on_zygote_news, self._on_zygote_lost)
         self._clients: set[Client] = set()
-        # Of each actor that has not been buried: what its output is labelled with, where it listens, its process.
-        self._labels: dict[str, tuple[str, str]] = {}
-        self._pids: dict[str, int] = {}
-        self._actors_by_pid: dict[int, str] = {}
-        # Deaths that nobody asked for, in both senses; reported unless a caller asks soon.
-        self._unheard: dict[str, DeathCertificate] = {}
-        self._is_paused = False
-        self._is_ending = False
-        self._killed = 0
+        self._is_ending = self._is_finishing = False
+        # How often another zygote is worth a try.
+        self._zygotes = RestartBudget(_ZYGOTES, RestartPolicy(window=60.0))
         # Set by the zygote's first message: "" when all is well.
         self._start_error: str | None = None
         self.ended: asyncio.Future[None] = loop.create_future()
+        self._handlers: dict[type[Any], Callable[[Client, Any, Payload], None]] = {
+            m.Hello: lambda client, _message, _payload: self._greet(client),
+            m.Create: self._create,
+            m.Kill: self._kill,
+            m.End: self._end_actor,
+            m.AskDeath: self._ask,
+            m.Failed: self._hear_farewell,
+            m.Record: lambda _client, message, _payload: self._news.tell_of_record(message),
+            m.Find: self._find,
+            m.Hold: self._hold,
+            m.Drop: self._drop,
+            m.Lend: lambda _client, message, _payload: self._registry.lend(message.actor_id, message.token),
+            m.Unlend: lambda _client, message, _payload: self._unlend(message.token),
+            m.Watch: lambda client, message, _payload: self._news.watch(client, message.id, message.actor_id),
+            m.Unwatch: lambda client, message, _payload: self._news.unwatch(client, message.id),
+            m.List: self._list,
+            m.Stop: self._stop,
+        }
         self._listener.setblocking(False)
         loop.add_reader(self._listener.fileno(), self._accept)
         loop.call_later(_FIRST_DRIVER_TIMEOUT, self._end_if_alone)
@@ -98,194 +112,288 @@ class Node:
             # No descriptors left: the client stays in the queue, and is accepted when an actor has ended.
             return
         if sock is not None:
-            self._clients.add(Client(self._loop, sock, self._on_message, self._on_client_end, self._on_drained))
+            client = Client(self._loop, sock, self._on_message, self._on_client_end, self._news.on_drained)
+            self._clients.add(client)
+            self._news.clients = self._clients
 
     def _on_message(self, client: Client, message: Control, payload: Payload) -> None:
-        if isinstance(message, Create):
-            self._create(client, message)
-        elif isinstance(message, AskDeath):
-            self._ask(client, message)
-        elif isinstance(message, Kill):
-            self._kill(client, message)
-        elif isinstance(message, Record):
-            self._tell_drivers(message)
-        elif isinstance(message, Failed):
-            self._registry.constructor_failed(message.actor_id, DeathCertificate.decode(bytes(payload)).detail)
-            client.send(Noted())
-        elif isinstance(message, Hello):
-            self._greet(client)
-        elif isinstance(message, Stop):
-            self._end("shutdown", "")
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            handler(client, message, payload)
 
     def _greet(self, client: Client) -> None:
         if client.is_driver:
             client.watch_process()
         if self._start_error is not None:
-            client.send(Welcome(os.getpid(), self._nursery.pid, self._start_error))
+            client.send(m.Welcome(os.getpid(), self._life.nursery.pid, self._start_error))
+
+    def _greet_all(self) -> None:
+        for client in self._clients:
+            if client.role:
+                self._greet(client)
 
     def _on_client_end(self, client: Client) -> None:
         self._clients.discard(client)
-        self._registry.forget(client)
+        self._news.forget(client)
+        if client.peer and not any(other.peer == client.peer for other in self._clients):
+            detail = f"{client.who()} has ended"
+            self._life.perform(self._registry.peer_gone(client.peer, detail, time.monotonic()))
         if client.is_driver:
             self._end_if_alone()
 
     def _end_if_alone(self) -> None:
-        if not any(client.is_driver for client in self._clients):
-            self._end("shutdown", "its driver has ended")
+        if not self._has_company():
+            self._end("its driver has ended")
 
-    def _tell_drivers(self, message: Output | Record) -> None:
-        for client in self._clients:
-            if client.is_driver:
-                client.send(message)
-                if client.backlog() > _MAX_BACKLOG and not self._is_paused and not self._is_ending:
-                    self._is_paused = True
-                    self._outputs.pause()
-
-    def _on_drained(self) -> None:
-        if self._is_paused and all(client.backlog() < _MAX_BACKLOG // 2 for client in self._clients):
-            self._is_paused = False
-            self._outputs.resume()
+    def _has_company(self) -> bool:
+        """Does anybody need the session?"""
+        has_driver = any(client.is_driver and not client.is_leaving for client in self._clients)
+        return has_driver or self._boot.is_kept or self._registry.has_detached()
 
     # --- actors -------------------------------------------------------------------------------------------------
 
-    def _create(self, client: Client, message: Create) -> None:
-        listener, birth = client.take_descriptors(2)
-        self._registry.create(message.actor_id, message.label)
-        self._labels[message.actor_id] = (message.label, f"{self._boot.directory}/{message.actor_id[:16]}")
-        try:
-            pipes = self._outputs.open(message.actor_id)
-        except OSError as error:
-            os.close(listener)
-            os.close(birth)
-            self._bury(message.actor_id, self._registry.fork_failed(message.actor_id, str(explain_exhaustion(error))))
-            return
-        self._nursery.fork(message.actor_id, [listener, birth, *pipes])
-        if self._nursery.is_lost:
-            self._on_zygote_lost()
+    def _create(self, client: Client, message: m.Create, payload: Payload) -> None:
+        descriptors = client.take_descriptors(2)
+        spec = Spec(
+            message.actor_id,
+            message.label,
+            f"{self._boot.directory}/{message.actor_id[:16]}",
+            client.peer,
+            client.pid,
+            self._driver_of(client),
+            RestartBudget(message.max_restarts, decode_policy(message.policy)),
+            time.time(),
+            message.name,
+            message.namespace,
+            message.is_detached,
+            bytes(payload),
+            message.held,
+        )
+        self._life.lay(spec.actor_id, tuple(descriptors))
+        self._life.perform(self._registry.create(client, message.id, spec, gets_existing=message.gets_existing))
 
-    def _kill(self, client: Client, message: Kill) -> None:
-        who = "the driver" if client.is_driver else "an actor"
-        pid = self._registry.kill(message.actor_id, f"actorio.kill() in {who} (pid {client.pid})")
-        if pid:
-            self._nursery.signal([pid], signal.SIGKILL)
+    def _driver_of(self, client: Client) -> str:
+        """Returns the driver at the root of a process's family."""
+        actor = self._registry.living.get(client.actor_id)
+        return client.peer if actor is None else actor.spec.driver
 
-    def _ask(self, client: Client, message: AskDeath) -> None:
-        self._unheard.pop(message.actor_id, None)
-        answer = self._registry.ask(message.actor_id, client, message.id)
+    def _kill(self, client: Client, message: m.Kill, _payload: Payload) -> None:
+        by = f"actorio.kill() in {client.who()}" if client.role != "tool" else client.who()
+        now = time.monotonic()
+        self._life.perform(self._registry.kill(message.actor_id, by, now, may_restart=message.may_restart))
+
+    def _end_actor(self, client: Client, message: m.End, _payload: Payload) -> None:
+        self._life.perform(self._registry.end(message.actor_id, "stopped", client.who(), time.monotonic()))
+
+    def _hear_farewell(self, client: Client, _message: m.Failed, payload: Payload) -> None:
+        self._registry.said_farewell(DeathCertificate.decode(bytes(payload)))
+        client.send(m.Noted())
+
+    def _hold(self, client: Client, message: m.Hold, _payload: Payload) -> None:
+        # An actor's handle on itself keeps nobody alive.
+        peer = "" if client.actor_id == message.actor_id else client.peer
+        if peer:
+            self._registry.hold(message.actor_id, peer, message.token)
+        elif message.token:
+            self._unlend(message.token)
+
+    def _unlend(self, token: int) -> None:
+        self._life.perform(self._registry.unlend(token, time.monotonic()))
+
+    def _drop(self, client: Client, message: m.Drop, _payload: Payload) -> None:
+        if client.actor_id != message.actor_id:
+            now = time.monotonic()
+            self._life.perform(self._registry.drop(message.actor_id, client.peer, message.count, now))
+
+    # --- questions ----------------------------------------------------------------------------------------------
+
+    def _ask(self, client: Client, message: m.AskDeath, _payload: Payload) -> None:
+        self._news.hear_of(message.actor_id)
+        answer = self._registry.ask(message.actor_id, client, message.id, message.since)
         if answer is not None:
-            self._answer([answer])
+            self._tell(answer)
         else:
             self._loop.call_later(_DEATH_TIMEOUT, self._give_up, message.actor_id, client, message.id)
 
     def _give_up(self, actor_id: str, client: Client, number: int) -> None:
         answer = self._registry.give_up(actor_id, client, number)
         if answer is not None:
-            self._answer([answer])
+            self._tell(answer)
 
-    def _answer(self, answers: Iterable[Answer[Client]]) -> None:
-        for asker, number, certificate in answers:
-            asker.send(Death(number), b"" if certificate is None else certificate.encode())
+    def _find(self, client: Client, message: m.Find, _payload: Payload) -> None:
+        identity, error = self._registry.find(message.namespace, message.name)
+        client.send(m.Found(message.id, error), identity)
+
+    def _list(self, client: Client, message: m.List, _payload: Payload) -> None:
+        drivers = [other.pid for other in self._clients if other.is_driver]
+        inventory = self._news.inventory(self._life.nursery.pid, drivers)
+        client.send(m.Listing(message.id), inventory.encode())
+
+    def _tell(self, each: Instruction) -> None:
+        if isinstance(each, do.Answer):
+            payload = b"" if each.certificate is None else each.certificate.encode()
+            each.asker.send(m.Death(each.number), payload)
+        elif isinstance(each, do.Made):
+            if each.identity or each.error:
+                self._life.discard(each.actor_id)
+            each.asker.send(m.Created(each.number, each.error), each.identity)
+        elif isinstance(each, do.Happened):
+            self._news.tell_of(each)
+            if each.kind == "died":
+                self._after_death()
 
     # --- the zygote ---------------------------------------------------------------------------------------------
 
-    def _on_news(self, message: Zygote) -> None:
-        if isinstance(message, Forked):
-            self._actors_by_pid[message.pid] = message.actor_id
-            self._pids[message.actor_id] = message.pid
-            if self._registry.forked(message.actor_id, message.pid):
-                self._nursery.signal([message.pid], signal.SIGKILL)
-            elif self._is_ending:
-                self._nursery.signal([message.pid], signal.SIGTERM)
-        elif isinstance(message, Exited):
-            self._on_exit(message)
-        elif isinstance(message, ForkFailed):
-            self._outputs.finish(message.actor_id)
-            self._bury(message.actor_id, self._registry.fork_failed(message.actor_id, message.reason))
-        elif isinstance(message, Ready):
+    def _on_zygote_news(self, message: Zygote) -> None:
+        if isinstance(message, m.Ready):
             self._start_error = message.error
-            for client in self._clients:
-                self._greet(client)
-
-    def _on_exit(self, message: Exited) -> None:
-        actor_id = self._actors_by_pid.pop(message.pid, "")
-        tail = self._outputs.finish(actor_id)
-        self._bury(actor_id, self._registry.exited(message.pid, message.code, tail))
-
-    def _bury(self, actor_id: str, answers: list[Answer[Client]]) -> None:
-        self._pids.pop(actor_id, None)
-        _, address = self._labels.pop(actor_id, ("", ""))
-        if address:
-            unlink(address)
-        self._answer(answers)
-        certificate = self._registry.certificate(actor_id)
-        if certificate is not None and not answers and certificate.is_unexpected():
-            self._unheard[actor_id] = certificate
-            self._loop.call_later(_UNHEARD_TIMEOUT, self._report, actor_id)
-        if self._is_ending and self._registry.is_empty():
-            self._finish()
-
-    def _report(self, actor_id: str) -> None:
-        """Tells the drivers of a death that no caller has asked about."""
-        certificate = self._unheard.pop(actor_id, None)
-        if certificate is not None:
-            text = f"{certificate.who()} is dead: {certificate.describe()}"
-            record = Record(certificate.class_name, certificate.pid, "actorio", _ERROR, text, time.time(), "", 0)
-            self._tell_drivers(record)
+            self._greet_all()
+        else:
+            self._life.on_news(message)
 
     def _on_zygote_lost(self) -> None:
-        """Without the zygote nobody is left to start actors or to tell how they ended; the kernel has killed them."""
-        if self._start_error is None:
+        """All actors have died with it; those that may be restarted are, from another one."""
+        pid = self._life.nursery.pid
+        if self.ended.done() or self._is_finishing:
+            return
+        is_hopeless = self._zygotes.died(time.monotonic(), random.random) is None
+        if self._is_ending or self._start_error is None or is_hopeless:
             self._start_error = "the process that actors are forked from ended while it imported what they need"
-            for client in self._clients:
-                self._greet(client)
-        pids = self._registry.end_all("zygote_lost", f"pid {self._nursery.pid}")
-        self._nursery.signal(pids, signal.SIGKILL)
-        self._outputs.finish_all()
-        self._answer(self._registry.bury_all())
-        if self._is_ending:
-            self._finish()
+            self._greet_all()
+            self._life.lose_all(f"pid {pid}")
+            return
+        ours, theirs = socket.socketpair()
+        process = _start_zygote(self._entry, self._boot, theirs)
+        theirs.close()
+        self._life.nursery = Nursery(self._loop, ours, process, self._on_zygote_news, self._on_zygote_lost)
+        self._life.lose_all(f"pid {pid}")
 
-    def _on_output(self, actor_id: str, stream: int, lines: list[bytes]) -> None:
-        label, _ = self._labels.get(actor_id, ("", ""))
-        self._tell_drivers(Output(label, self._pids.get(actor_id, 0), stream, lines))
+    def adopt(self, kept: list[Adopted]) -> None:
+        """Begins as the successor of a node that was killed: with the actors that the zygote has kept."""
+        self._start_error = ""
+        for message, payload, descriptors in kept:
+            if isinstance(message, m.Kept):
+                self._life.adopt(message, Spec.decode(payload), descriptors)
+            else:
+                self._life.on_news(message)
+        for actor_id in list(self._registry.living):
+            self._life.perform(self._registry.due(actor_id))
+        self._loop.call_later(_REJOIN_TIMEOUT, self._release_the_unheld)
+
+    def _release_the_unheld(self) -> None:
+        self._life.perform(self._registry.release(list(self._registry.living), time.monotonic()))
+        self._end_if_alone()
 
     # --- the end ------------------------------------------------------------------------------------------------
 
-    def _end(self, cause: DeathCause, detail: str) -> None:
+    def _stop(self, client: Client, message: m.Stop, _payload: Payload) -> None:
+        if message.is_all:
+            self._end(f"stopped by {client.who()}")
+            return
+        client.is_leaving = True
+        if not self._has_company():
+            self._end("")
+            return
+        self._life.perform(self._registry.end_all("shutdown", "", time.monotonic(), client.peer))
+        self._loop.call_later(GRACE, self._kill_rest, client.peer)
+        self._let_go()
+
+    def _after_death(self) -> None:
+        if self._is_ending:
+            if self._registry.is_empty():
+                self._finish()
+            return
+        self._let_go()
+        if not self._registry.living:
+            # The last detached actor may have died after the last driver had gone.
+            self._loop.call_soon(self._end_if_alone)
+
+    def _let_go(self) -> None:
+        """Tells those who leave that nothing of theirs is left."""
+        for client in [client for client in self._clients if client.is_leaving]:
+            if self._registry.is_empty(client.peer):
+                self._clients.discard(client)
+                client.send(m.Stopped(self._life.killed, is_over=False))
+                client.close_when_sent()
+
+    def _end(self, detail: str) -> None:
         if self._is_ending:
             return
         self._is_ending = True
-        pids = self._registry.end_all(cause, detail)
+        self._life.perform(self._registry.end_all("shutdown", detail, time.monotonic()))
         if self._registry.is_empty():
             self._finish()
             return
-        self._nursery.signal(pids, signal.SIGTERM)
-        self._loop.call_later(_GRACE, self._kill_rest)
-        self._loop.call_later(_GRACE + _LAST_GRACE, self._finish)
+        self._loop.call_later(GRACE, self._kill_rest, "")
+        self._loop.call_later(GRACE + _LAST_GRACE, self._finish)
 
-    def _kill_rest(self) -> None:
-        pids = self._registry.pids()
-        self._killed = len(pids)
-        self._nursery.signal(pids, signal.SIGKILL)
+    def _kill_rest(self, driver: str) -> None:
+        pids = [actor.pid for actor in self._registry.living.values() if not driver or actor.spec.driver == driver]
+        self._life.kill(pids)
 
     def _finish(self) -> None:
         if self.ended.done():
             return
-        self._outputs.finish_all()
-        for actor_id in list(self._unheard):
-            self._report(actor_id)
-        self._nursery.close()
-        self._nursery.wait(_LAST_GRACE)
+        self._is_finishing = True
+        self._life.outputs.finish_all()
+        self._news.report_all()
+        self._life.nursery.finish()
+        self._life.nursery.wait(_LAST_GRACE)
         remove_session(self._boot.directory)
         for client in list(self._clients):
-            client.send(Stopped(self._killed))
+            client.send(m.Stopped(self._life.killed))
             client.flush_blocking(_LAST_GRACE)
         self.ended.set_result(None)
 
 
-def serve(boot: Boot, zygote: socket.socket, zygote_pid: int) -> None:
+def _start_zygote(entry: str, boot: Boot, sock: socket.socket) -> int:
+    process = subprocess.Popen(  # noqa: S603  # our own module
+        [sys.executable, "-m", "actorio._node", entry, "--zygote", str(sock.fileno())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        pass_fds=(sock.fileno(), boot.lock),
+    )
+    if process.stdin is None:
+        raise AssertionError("asked for a pipe")
+    with process.stdin as stdin:
+        stdin.write(boots.encode(boot))
+    # Waited for with the session's other processes, not by Popen.
+    process.returncode = 0
+    return process.pid
+
+
+def serve(boot: Boot, zygote: socket.socket, zygote_pid: int, entry: str) -> NoReturn:
     """Runs the node until its session has ended."""
     loop = new_loop()
-    node = Node(loop, boot, zygote, zygote_pid)
+    node = Node(loop, boot, zygote, zygote_pid, entry)
     loop.run_until_complete(node.ended)
     os._exit(0)
+
+
+def serve_again(zygote: socket.socket, listener: int, entry: str) -> NoReturn:
+    """Runs a node in the place of one that was killed, until the session has ended."""
+    kept, boot = _hear_what_was_kept(zygote, listener)
+    loop = new_loop()
+    node = Node(loop, boot, zygote, peer_pid(zygote), entry)
+    node.adopt(kept)
+    loop.run_until_complete(node.ended)
+    os._exit(0)
+
+
+def _hear_what_was_kept(zygote: socket.socket, listener: int) -> tuple[list[Adopted], Boot]:
+    """Reads from the zygote, blocking, what it has kept; returns that, and how the session was started."""
+    reader = m.zygote_reader()
+    descriptors: list[int] = []
+    kept: list[Adopted] = []
+    while True:
+        data = receive(zygote, descriptors)
+        if not data:
+            raise ConnectionResetError("the zygote has another node, or has ended")
+        for message, payload in reader.feed(data):
+            if isinstance(message, m.Kept):
+                kept.append((message, bytes(payload), descriptors[: message.count]))
+                del descriptors[: message.count]
+            elif isinstance(message, m.Ready):
+                return kept, msgspec.structs.replace(boots.decode(payload), listener=listener, lock=descriptors[0])
+            else:
+                kept.append((message, b"", []))

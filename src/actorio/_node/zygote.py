@@ -1,6 +1,6 @@
 """The zygote: a single-threaded process that has imported what actors need, and forks itself into them.
 
-It is the actors' parent: it tells the node how each one ended, and kills them all when the node has gone. It never
+It is the actors' parent: it tells the node how each one ended, and kills them all at the end of the session. It never
 runs a thread or an event loop, which is what makes forking it safe.
 """
 
@@ -13,13 +13,29 @@ import select
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from actorio._node.boot import encode as encode_boot
+from actorio._node.cradles import Cradle, Cradles
 from actorio._transport.directories import remove_session
-from actorio._transport.sockets import receive, send_all
-from actorio._wire.messages import Exited, Fork, Forked, ForkFailed, Ready, Signal, encode, zygote_reader
+from actorio._transport.sockets import accept, receive, send_all
+from actorio._wire.frames import ProtocolError
+from actorio._wire.messages import (
+    Exited,
+    Finish,
+    Forget,
+    Fork,
+    Forked,
+    ForkFailed,
+    Kept,
+    Ready,
+    Signal,
+    encode,
+    zygote_reader,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -29,9 +45,13 @@ if TYPE_CHECKING:
     from actorio._node.boot import Boot
     from actorio._wire.messages import Message
 
+# The zygote's socket in the session's directory, where a new node finds it.
+ADOPTION = "zygote"
 _PR_SET_PDEATHSIG = 1
-# Descriptors that come with each `Fork`: listening socket, birth, stdout, stderr.
-_DESCRIPTORS = 4
+# Descriptors that come with each `Fork`: four for the actor itself, two that are kept for the next node.
+_DESCRIPTORS, _OWN = 6, 4
+# Without a node: how long the zygote waits for a new one, and how often it looks whether anybody would, in seconds.
+_ORPHAN_LIMIT, _ORPHAN_PAUSE = 30.0, 0.25
 _PLUGS = 300
 
 
@@ -42,36 +62,46 @@ def fork_is_safe() -> bool:
 
 
 class Zygote:
-    """The zygote's work. In its own process, in its only thread."""
+    """The zygote's work. In its own process, in its only thread.
 
-    def __init__(self, boot: Boot, entry: ModuleType, sock: socket.socket) -> None:
+    It outlives its node: when that is killed, the actors go on, and a new node finds the zygote at its socket. Only
+    when none comes does it end them.
+
+    Args:
+        sock: the connection to the node.
+        adoption: listens for another node.
+    """
+
+    def __init__(self, boot: Boot, entry: ModuleType, sock: socket.socket, adoption: socket.socket) -> None:
         self._boot = boot
         self._entry = entry
-        self._sock = sock
-        self._children: set[int] = set()
+        self._sock: socket.socket | None = sock
+        self._adoption = adoption
+        self._cradles = Cradles()
+        # Of each living child: the actor that it is.
+        self._children: dict[int, str] = {}
+        # What no node has heard yet.
+        self._unheard: list[Message] = []
         self._reader = zygote_reader()
         self._descriptors: list[int] = []
         self._wake_read, self._wake_write = os.pipe()
         self._die_with_parent = _parent_death_signal()
+        self._orphaned_at = 0.0
 
     def run(self) -> None:
-        """Serves the node until it has gone; then ends every actor and removes the session's directory."""
+        """Serves the node until the session is over; then ends every actor and removes the session's directory."""
         self._send(Ready(self._preload()))
         # Code that has run once in the template is shared by all actors in its final, specialised form.
         self._entry.warm_up(self._boot.surroundings)
         self._plugs = _plug_holes()
         gc.freeze()
         self._watch_children()
-        poll = select.poll()
-        poll.register(self._sock, select.POLLIN)
-        poll.register(self._wake_read, select.POLLIN)
-        while True:
-            ready = {fd for fd, _ in poll.poll()}
-            if self._wake_read in ready:
-                os.read(self._wake_read, 4096)
-                self._reap()
-            if self._sock.fileno() in ready and not self._serve():
-                break
+        self._poll = select.poll()
+        for descriptor in (self._wake_read, self._adoption.fileno()):
+            self._poll.register(descriptor, select.POLLIN)
+        self._listen_to_node()
+        while self._turn():
+            pass
         self._end_all()
 
     def _preload(self) -> str:
@@ -88,40 +118,108 @@ class Zygote:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _do_nothing)
 
-    def _send(self, message: Message) -> None:
-        # When the node has gone, the next read says so.
-        with suppress(OSError):
-            send_all(self._sock, encode(message))
+    def _turn(self) -> bool:
+        """Handles what has happened; returns whether the session goes on."""
+        ready = {fd for fd, _ in self._poll.poll(None if self._sock is not None else _ORPHAN_PAUSE * 1000)}
+        if self._wake_read in ready:
+            os.read(self._wake_read, 4096)
+            self._reap()
+        if self._sock is not None and self._sock.fileno() in ready and not self._serve(self._sock):
+            return False
+        if self._adoption.fileno() in ready:
+            self._meet()
+        return self._sock is not None or self._is_worth_waiting()
 
-    def _serve(self) -> bool:
+    def _send(self, message: Message, payload: bytes = b"", descriptors: tuple[int, ...] = ()) -> None:
+        # When the node has gone, the next read says so.
+        if self._sock is not None:
+            with suppress(OSError):
+                send_all(self._sock, encode(message, payload), descriptors)
+
+    def _tell(self, message: Message) -> None:
+        if self._sock is None:
+            self._unheard.append(message)
+        else:
+            self._send(message)
+
+    def _serve(self, sock: socket.socket) -> bool:
+        """Does what the node wants; returns False when that is to end."""
         try:
-            data = receive(self._sock, self._descriptors)
-        except OSError:
-            return False
+            data = receive(sock, self._descriptors)
+            messages = self._reader.feed(data) if data else []
+        except (OSError, ProtocolError):
+            data = b""
         if not data:
-            return False
-        for message, _ in self._reader.feed(data):
+            self._lose_node(sock)
+            return True
+        for message, payload in messages:
             if isinstance(message, Fork):
-                descriptors, self._descriptors = self._descriptors[:_DESCRIPTORS], self._descriptors[_DESCRIPTORS:]
-                self._start(message.actor_id, descriptors)
+                self._start(message, bytes(payload))
             elif isinstance(message, Signal) and message.pid in self._children:
                 _signal_group(message.pid, message.number)
+            elif isinstance(message, Forget):
+                self._cradles.forget(message.actor_id)
+            elif isinstance(message, Finish):
+                return False
         return True
+
+    # --- without a node -----------------------------------------------------------------------------------------
+
+    def _listen_to_node(self) -> None:
+        if self._sock is not None:
+            self._poll.register(self._sock.fileno(), select.POLLIN)
+
+    def _lose_node(self, sock: socket.socket) -> None:
+        self._poll.unregister(sock.fileno())
+        sock.close()
+        self._sock = None
+        self._orphaned_at = time.monotonic()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors.clear()
+
+    def _is_worth_waiting(self) -> bool:
+        """May a new node still come? Not when nobody misses the actors, nor after too long a time."""
+        return self._cradles.are_missed() and time.monotonic() - self._orphaned_at < _ORPHAN_LIMIT
+
+    def _meet(self) -> None:
+        """Takes a new node, unless there is one: then whoever came sees the connection end."""
+        sock = accept(self._adoption)
+        if sock is None:
+            return
+        if self._sock is not None:
+            sock.close()
+            return
+        sock.setblocking(True)
+        self._sock, self._reader = sock, zygote_reader()
+        self._listen_to_node()
+        pids = {actor_id: pid for pid, actor_id in self._children.items()}
+        for actor_id, cradle in self._cradles.by_id.items():
+            kept = Kept(actor_id, pids.get(actor_id, 0), len(cradle.descriptors))
+            self._send(kept, cradle.spec, cradle.descriptors)
+        for message in self._unheard:
+            self._send(message)
+        self._unheard.clear()
+        self._send(Ready(), encode_boot(self._boot), (self._boot.lock,))
 
     # --- starting -----------------------------------------------------------------------------------------------
 
-    def _start(self, actor_id: str, descriptors: list[int]) -> None:
+    def _start(self, message: Fork, spec: bytes) -> None:
+        descriptors, self._descriptors = self._descriptors[:_DESCRIPTORS], self._descriptors[_DESCRIPTORS:]
+        own, reading = descriptors[:_OWN], descriptors[_OWN:]
+        kept, closed = (reading + own[:2], own[2:]) if message.is_restartable else (reading, own)
         try:
-            pid = self._fork(descriptors) if fork_is_safe() else _spawn(self._entry.__name__, descriptors)
+            pid = self._fork(own, reading) if fork_is_safe() else _spawn(self._entry.__name__, own)
         except OSError as error:
-            self._send(ForkFailed(actor_id, str(error)))
+            self._tell(ForkFailed(message.actor_id, str(error)))
         else:
-            self._children.add(pid)
-            self._send(Forked(actor_id, pid))
-        for descriptor in descriptors:
+            self._children[pid] = message.actor_id
+            self._tell(Forked(message.actor_id, pid))
+        self._cradles.keep(message.actor_id, Cradle(spec, tuple(kept), message.owner_pid))
+        for descriptor in closed:
             os.close(descriptor)
 
-    def _fork(self, descriptors: list[int]) -> int:
+    def _fork(self, own: list[int], reading: list[int]) -> int:
         zygote = os.getpid()
         pid = os.fork()
         if pid:
@@ -130,14 +228,16 @@ class Zygote:
                 os.setpgid(pid, pid)
             return pid
         try:
-            self._become_actor(zygote, *descriptors)
+            self._become_actor(zygote, reading, *own)
         except BaseException:  # the child must never return into the zygote's work
             traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(1)
 
-    def _become_actor(self, zygote: int, listener: int, birth: int, stdout: int, stderr: int) -> NoReturn:
+    def _become_actor(  # noqa: PLR0917  # one descriptor each
+        self, zygote: int, reading: list[int], listener: int, birth: int, stdout: int, stderr: int
+    ) -> NoReturn:
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -150,9 +250,13 @@ class Zygote:
         os.dup2(stderr, 2)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
-        for descriptor in (stdout, stderr, null, self._wake_read, self._wake_write, *self._descriptors):
+        for descriptor in (stdout, stderr, null, *reading, self._wake_read, self._wake_write, *self._descriptors):
             os.close(descriptor)
-        self._sock.close()
+        self._cradles.close_inherited()
+        self._adoption.close()
+        os.close(self._boot.lock)
+        if self._sock is not None:
+            self._sock.close()
         gc.enable()
         self._entry.run(listener, birth)
         raise AssertionError("an actor's life does not return")
@@ -167,10 +271,10 @@ class Zygote:
                 return
             if not pid:
                 return
-            self._children.discard(pid)
+            self._children.pop(pid, None)
             # Whatever the actor had started goes with it.
             _signal_group(pid, signal.SIGKILL)
-            self._send(Exited(pid, os.waitstatus_to_exitcode(status)))
+            self._tell(Exited(pid, os.waitstatus_to_exitcode(status)))
 
     def _end_all(self) -> None:
         for pid in self._children:

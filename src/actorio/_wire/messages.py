@@ -21,7 +21,8 @@ from actorio._wire.frames import FrameReader, frame
 if TYPE_CHECKING:
     from actorio._wire.frames import Payload
 
-VERSION = 1
+# A handle on its way: the actor, and the token by which the node knows it.
+Lent = tuple[str, int]
 
 
 class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -40,6 +41,8 @@ class Call(Message, tag=1, frozen=True):
     id: int
     method: str
     parts: tuple[int, ...] = ()
+    # Handles in the payload: the receiver tells the node, with the token, that it has them.
+    lent: tuple[Lent, ...] = ()
 
 
 class Fetch(Message, tag=2, frozen=True):
@@ -53,9 +56,10 @@ class Fetch(Message, tag=2, frozen=True):
 
 
 class Result(Message, tag=1, frozen=True):
-    """The call has returned; the payload is the pickled value."""
+    """The call has returned; the payload is the pickled value. ``lent`` are the handles in it, see `Call`."""
 
     id: int
+    lent: tuple[Lent, ...] = ()
 
 
 class Failure(Message, tag=2, frozen=True):
@@ -69,11 +73,17 @@ class Failure(Message, tag=2, frozen=True):
 
 
 class Hello(Message, tag=1, frozen=True):
-    """The first message on a control connection. Role is ``"driver"`` or ``"actor"``."""
+    """The first message on a control connection.
+
+    Role is ``"driver"``, ``"actor"``, or ``"tool"``: one that only looks, for whom no session stays. ``peer`` names
+    the process, the same on every connection that it makes; ``actor_id`` is an actor's own.
+    """
 
     version: int
     role: str
     pid: int
+    peer: str = ""
+    actor_id: str = ""
 
 
 class Welcome(Message, tag=2, frozen=True):
@@ -86,23 +96,41 @@ class Welcome(Message, tag=2, frozen=True):
 
 
 class Create(Message, tag=3, frozen=True):
-    """Start an actor. Two descriptors come with it: its listening socket, and a file that holds its `Birth`."""
+    """Start an actor. Two descriptors come with it: its listening socket, and a file that holds its `Birth`.
+
+    The payload is the pickled identity that `Find` hands out. With an ``id``, which a name needs, `Created` answers.
+    ``policy`` is an encoded `RestartPolicy`; ``held`` are the actors whose handles are among the constructor's
+    arguments: they live at least as long as this one may be constructed again.
+    """
 
     actor_id: str
     label: str
+    id: int = 0
+    name: str = ""
+    namespace: str = ""
+    is_detached: bool = False
+    gets_existing: bool = False
+    max_restarts: int = 0
+    policy: bytes = b""
+    held: tuple[str, ...] = ()
 
 
 class Kill(Message, tag=4, frozen=True):
-    """End the actor with SIGKILL."""
+    """End the actor with SIGKILL; for good, unless it may be restarted and that is wanted."""
 
     actor_id: str
+    may_restart: bool = False
 
 
 class AskDeath(Message, tag=5, frozen=True):
-    """My connection to this actor broke: tell me why it died, as soon as you know."""
+    """My connection to this actor broke: tell me why it died, as soon as you know.
+
+    ``since`` is when the connection was made, on the machine's monotonic clock: an earlier death is none of mine.
+    """
 
     id: int
     actor_id: str
+    since: float = 0.0
 
 
 class Death(Message, tag=6, frozen=True):
@@ -112,7 +140,7 @@ class Death(Message, tag=6, frozen=True):
 
 
 class Failed(Message, tag=7, frozen=True):
-    """An actor says that its constructor has failed, before it exits; the payload is its certificate."""
+    """An actor says why it is about to end, before it exits; the payload is its certificate."""
 
     actor_id: str
 
@@ -145,22 +173,127 @@ class Record(Message, tag=10, frozen=True):
 
 
 class Stop(Message, tag=11, frozen=True):
-    """End the session: every actor, the zygote, the node."""
+    """I leave: end my actors, the detached ones excepted, and the session when nobody is left in it.
+
+    With ``is_all`` everything ends, for everybody.
+    """
+
+    is_all: bool = False
 
 
 class Stopped(Message, tag=12, frozen=True):
-    """All actors have ended and all their output has been sent."""
+    """All that `Stop` asked for has ended, and its output has been sent. ``is_over``: so has the session."""
 
     killed: int
+    is_over: bool = True
+
+
+class Created(Message, tag=13, frozen=True):
+    """The answer to `Create`. The payload is the identity of the actor that has the name already, if one has.
+
+    ``error`` says why there is no new actor and no old one to be had.
+    """
+
+    id: int
+    error: str = ""
+
+
+class Find(Message, tag=14, frozen=True):
+    """Give me the actor of this name."""
+
+    id: int
+    name: str
+    namespace: str
+
+
+class Found(Message, tag=15, frozen=True):
+    """The answer to `Find`: the payload is the actor's identity; or ``error`` says what is near."""
+
+    id: int
+    error: str = ""
+
+
+class Hold(Message, tag=16, frozen=True):
+    """I have one more reason to keep this actor: a handle that came with ``token``, if that is not 0."""
+
+    actor_id: str
+    token: int = 0
+
+
+class Drop(Message, tag=17, frozen=True):
+    """So many of my reasons to keep this actor are gone."""
+
+    actor_id: str
+    count: int = 1
+
+
+class Lend(Message, tag=18, frozen=True):
+    """A handle on this actor is on its way to another process, which will `Hold` with this token."""
+
+    actor_id: str
+    token: int
+
+
+class Unlend(Message, tag=19, frozen=True):
+    """The handle with this token will not arrive."""
+
+    token: int
+
+
+class Watch(Message, tag=20, frozen=True):
+    """Tell me with `Event` of all that happens to this actor, from now on."""
+
+    id: int
+    actor_id: str
+
+
+class Unwatch(Message, tag=21, frozen=True):
+    """No more `Event` of this number."""
+
+    id: int
+
+
+class Event(Message, tag=22, frozen=True):
+    """Something has happened to a watched actor; the payload is the certificate of the death, where there is one."""
+
+    id: int
+    kind: str
+    pid: int
+    restarts: int
+
+
+class List(Message, tag=23, frozen=True):
+    """Tell me what there is."""
+
+    id: int
+
+
+class Listing(Message, tag=24, frozen=True):
+    """The answer to `List`; the payload is an encoded `Inventory`."""
+
+    id: int
+
+
+class End(Message, tag=25, frozen=True):
+    """End the actor gracefully: its clean-up hook runs, within limits."""
+
+    actor_id: str
 
 
 # --- the node and its zygote -------------------------------------------------------------------------------------
 
 
 class Fork(Message, tag=1, frozen=True):
-    """Fork an actor. Four descriptors come with it: listening socket, birth, stdout, stderr."""
+    """Fork an actor, and keep for the next node what it will need to take the actor over.
+
+    The payload is the actor's `Spec`. Six descriptors come with it: listening socket, birth, stdout, stderr, and the
+    reading ends of the last two. The zygote keeps the reading ends, and with ``is_restartable`` the first two. Without
+    the process ``owner_pid`` nobody misses the actor (0: it is detached).
+    """
 
     actor_id: str
+    owner_pid: int = 0
+    is_restartable: bool = False
 
 
 class Forked(Message, tag=2, frozen=True):
@@ -185,9 +318,34 @@ class Signal(Message, tag=5, frozen=True):
 
 
 class Ready(Message, tag=6, frozen=True):
-    """The zygote has imported what actors need. ``error`` says which module could not be imported, and why."""
+    """The zygote has imported what actors need. ``error`` says which module could not be imported, and why.
+
+    To a new node it says that it has told all that it kept; the payload is the `Boot` of the session.
+    """
 
     error: str = ""
+
+
+class Forget(Message, tag=7, frozen=True):
+    """The actor is dead for good: keep nothing of it."""
+
+    actor_id: str
+
+
+class Kept(Message, tag=8, frozen=True):
+    """To a new node: an actor that the zygote has kept, and its process (0: it has ended, and may be restarted).
+
+    The payload is its `Spec`. ``count`` descriptors come with it: the reading ends of stdout and stderr, then, if it
+    may be restarted, listening socket and birth.
+    """
+
+    actor_id: str
+    pid: int
+    count: int
+
+
+class Finish(Message, tag=9, frozen=True):
+    """The session is over: end whoever is left, and yourself."""
 
 
 class Exited(Message, tag=4, frozen=True):
@@ -199,8 +357,11 @@ class Exited(Message, tag=4, frozen=True):
 
 Inbound = Call | Fetch
 Reply = Result | Failure
-Control = Hello | Welcome | Create | Kill | AskDeath | Death | Failed | Noted | Output | Record | Stop | Stopped
-Zygote = Fork | Forked | ForkFailed | Exited | Signal | Ready
+Control = (
+    Hello | Welcome | Create | Kill | AskDeath | Death | Failed | Noted | Output | Record | Stop | Stopped | Created
+    | Find | Found | Hold | Drop | Lend | Unlend | Watch | Unwatch | Event | List | Listing | End
+)  # fmt: skip
+Zygote = Fork | Forked | ForkFailed | Exited | Signal | Ready | Forget | Kept | Finish
 
 encode_header = msgspec.msgpack.Encoder().encode
 _decode_inbound = msgspec.msgpack.Decoder(Inbound).decode

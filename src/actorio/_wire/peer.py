@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actorio._wire.frames import Payload
-    from actorio._wire.messages import Inbound, Reply
+    from actorio._wire.messages import Inbound, Lent, Reply
 
 T = TypeVar("T")
 
@@ -32,9 +32,17 @@ class CallerPeer(Generic[T]):
         self.reader = reply_reader()
         self.open: dict[int, T] = {}
 
-    def call(self, number: int, token: T, method: str, payload: Payload, parts: tuple[int, ...] = ()) -> bytes:
+    def call(  # noqa: PLR0917  # a message's fields
+        self,
+        number: int,
+        token: T,
+        method: str,
+        payload: Payload,
+        parts: tuple[int, ...] = (),
+        lent: tuple[Lent, ...] = (),
+    ) -> bytes:
         """Opens request ``number``; returns the frame to send."""
-        header = encode_header(Call(number, method, parts))
+        header = encode_header(Call(number, method, parts, lent))
         self.open[number] = token
         return pack_prefix(len(header), len(payload)) + header + payload
 
@@ -98,10 +106,10 @@ class ActorPeer:
             owed.add(request.id)
         return requests
 
-    def result(self, number: int, payload: Payload) -> bytes:
+    def result(self, number: int, payload: Payload, lent: tuple[Lent, ...] = ()) -> bytes:
         """Answers a request with a value; returns the frame to send."""
         self.owed.remove(number)
-        header = encode_header(Result(number))
+        header = encode_header(Result(number, lent))
         return pack_prefix(len(header), len(payload)) + header + payload
 
     def failure(self, number: int, payload: Payload, *, is_pickled_error: bool = False) -> bytes:

@@ -11,11 +11,13 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from actorio._caller.pending import HERE
 from actorio._model.argument import put_back
 from actorio._model.context import CURRENT_CALL
 from actorio._model.errors import RaySystemError
 from actorio._model.failure import TaskFailure
 from actorio._model.task_error import failure_of
+from actorio._model.travel import NOTED, take_notes
 from actorio._wire import payload as wire
 from actorio._wire.messages import Call
 
@@ -74,7 +76,11 @@ class Executor:
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Returns the constructor's arguments; references among them are not resolved yet."""
+        # What arrived is held until the handles in it are there and hold it themselves.
+        held = self._birth.held
+        arrived = HERE.holdings.arrived((actor_id, 0) for actor_id in held) if held else None
         args, kwargs = wire.loads(self._birth.arguments)
+        del arrived
         return args, kwargs
 
     def construct(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -100,6 +106,7 @@ class Executor:
         """
         _, request, payload = call
         CURRENT_CALL.set(call)
+        arrived = HERE.holdings.arrived(request.lent) if request.lent else None
         method = self._methods.get(request.method) or self._find(request.method)
         if request.parts:
             payload, parts = _split(payload, request.parts)
@@ -107,6 +114,7 @@ class Executor:
             args, kwargs = put_back(args, kwargs, parts, wire.loads)
         else:
             args, kwargs = wire.loads(payload)
+        del arrived
         return method, ((self.instance, *args) if method.takes_instance else args), kwargs
 
     def reply(self, call: Delivered, value: Any) -> bytes:
@@ -116,8 +124,10 @@ class Executor:
             payload = wire.NONE if value is None else wire.dumps(value)
         except Exception:
             # User code pickles: whatever it raises, the caller must know, in words that name the culprit.
+            take_notes()
             return self.refuse(call, wire.UnpicklableError(wire.explain(value, "result", self._name_of(call))))
-        return connection.peer.result(request.id, payload)
+        lent = () if NOTED.actors is None else HERE.holdings.lend(take_notes())
+        return connection.peer.result(request.id, payload, lent)
 
     def refuse(self, call: Delivered, error: BaseException) -> bytes:
         """Returns the frame that answers a call with an error.

@@ -57,7 +57,7 @@ class RecordForwarder(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Sends a record; one that cannot be sent is written to standard error."""
         try:
-            self._node().record(self._message(record))
+            self._node().send(self._message(record))
         except Exception:  # logging must not raise
             sys.stderr.write(f"{self.format(record)}\n")
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import cloudpickle
 
+from actorio._caller.creation import Home
 from actorio._caller.node import NodeClient
 from actorio._caller.runtime import CallerRuntime
 from actorio._model import context, runtime
@@ -123,10 +124,8 @@ class _Life:
         self.guard = BlockingGuard(birth.name, is_forbidden=birth.is_async and not birth.allow_blocking_get)
         directory = os.path.dirname(birth.address)  # noqa: PTH120  # a string is what sockets take
         self.runtime = CallerRuntime(
-            directory,
-            birth.session,
-            lambda: NodeClient(f"{directory}/node", "actor"),
-            birth.stall_limit,
+            Home(directory, birth.session, birth.namespace, birth.is_anonymous, birth.stall_limit),
+            lambda: NodeClient(directory, "actor", actor_id=birth.actor_id),
             self.guard.check,
         )
 
@@ -153,7 +152,8 @@ class _Life:
             executor.definition,
             is_ordered=self.birth.max_concurrency == 1 and not self.birth.is_async,
         )
-        context.install(context.RuntimeContext(self.birth.session, ActorHandle(identity), self.birth.actor_id))
+        birth = self.birth
+        context.install(context.RuntimeContext(birth.session, ActorHandle(identity), birth.actor_id, birth.namespace))
         return executor
 
     # --- async actors -------------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ class _Life:
             detail=remote_traceback(error),
         )
         with suppress(Exception):
-            self.runtime.node().report_failure(certificate, _REPORT_TIMEOUT)
+            self.runtime.node().report_end(certificate, _REPORT_TIMEOUT)
         leave(1)
 
 

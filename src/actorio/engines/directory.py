@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
@@ -17,30 +18,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actorio._transport.sockets import MAX_PATH
+from actorio._wire.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
 
 # "/" and 16 hexadecimal digits: the name of a socket in the directory.
 _LONGEST_SOCKET = 17
 _REMOVAL_PAUSE, _REMOVAL_TRIES = 0.02, 50
+# What says who may take part in a session.
+_INFO = "session"
+_OWN_INFO = f"protocol {VERSION}, Python {sys.version_info[0]}.{sys.version_info[1]}, {sys.prefix}\n"
 
 
 class SessionDirectory:
-    """A new session's directory, made and locked.
+    """A session's directory: a new one, locked, or that of a session which is joined.
 
-    Raises:
-        OSError: it cannot be made, or belongs to somebody else.
+    Attributes:
+        path: where it is.
+        lock: the descriptor whose lock says that the session lives; -1 where another process has it.
     """
 
-    def __init__(self) -> None:
-        with _locked_base() as base:
-            _sweep(base)
-            self.name = os.urandom(4).hex()
-            self.path = str(base / self.name)
-            os.mkdir(self.path, 0o700)  # noqa: PTH102  # the mode must be there from the start
-            self._lock = os.open(f"{self.path}/lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+    def __init__(self, path: str, lock: int = -1) -> None:
+        self.path = path
+        self.name = os.path.basename(path)  # noqa: PTH119  # a string
+        self.lock = lock
 
     def remove(self) -> None:
         """Removes the directory and all that is in it."""
@@ -51,19 +55,109 @@ class SessionDirectory:
             base.rmdir()
         self.abandon()
 
-    def remove_when_empty(self) -> None:
-        """Removes the directory unless the zygote does so first, as it does when it outlives the node."""
+    def remove_when_over(self) -> None:
+        """Removes the directory when the last process of the session has ended, which mostly does so itself."""
         for _ in range(_REMOVAL_TRIES):
             if not os.path.exists(self.path):  # noqa: PTH110
                 return
+            if _is_free(Path(self.path)):
+                break
             time.sleep(_REMOVAL_PAUSE)
-        shutil.rmtree(self.path, ignore_errors=True)
+        else:
+            return
+        self.remove()
 
     def abandon(self) -> None:
         """Lets go of the lock alone."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
+
+
+class Sessions:
+    """The sessions of this user, while nobody else starts or removes one: a context manager."""
+
+    def __enter__(self) -> Self:
+        self._base_lock = _locked_base()
+        self.base = self._base_lock.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._base_lock.__exit__(kind, error, trace)
+
+    def running(self) -> list[SessionDirectory]:
+        """Returns the sessions that this interpreter can join, the newest first."""
+        found = [path for path in self.base.iterdir() if _fits(path) and not _is_free(path)]
+        return [SessionDirectory(str(path)) for path in sorted(found, key=_age)]
+
+    def create(self) -> SessionDirectory:
+        """Makes and locks the directory of a new session; what dead sessions left is removed first.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        _sweep(self.base)
+        path = str(self.base / os.urandom(4).hex())
+        os.mkdir(path, 0o700)  # noqa: PTH102  # the mode must be there from the start
+        lock = os.open(f"{path}/lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with open(f"{path}/{_INFO}", "x", encoding="utf-8") as info:  # noqa: PTH123
+            info.write(_OWN_INFO)
+        return SessionDirectory(path, lock)
+
+
+def named(address: str) -> SessionDirectory:
+    """Returns the directory of the session that a user names, by its path or by the last part of it.
+
+    Raises:
+        ConnectionError: there is no such session, or this interpreter cannot join it.
+        PermissionError: it belongs to another user.
+    """
+    with Sessions() as sessions:
+        path = Path(address) if "/" in address else sessions.base / address
+        if not path.is_dir():
+            known = ", ".join(each.name for each in sessions.running())
+            raise ConnectionError(f"there is no session {address!r}; running are: {known or 'none'}")
+        if path.stat().st_uid != os.getuid():
+            raise PermissionError(f"the session {address!r} belongs to user {path.stat().st_uid}, not to you")
+        if _is_free(path):
+            raise ConnectionError(f"the session {address!r} is not running any more: its processes have ended")
+        if not _fits(path):
+            raise ConnectionError(f"the session {address!r} runs under another Python or another version of actorio")
+        return SessionDirectory(str(path))
+
+
+def _fits(path: Path) -> bool:
+    """May this interpreter take part in a session? Pickles go to and fro between the same versions only."""
+    try:
+        return (path / _INFO).read_text(encoding="utf-8") == _OWN_INFO
+    except OSError:
+        return False
+
+
+def _age(path: Path) -> float:
+    try:
+        return -path.stat().st_ctime
+    except OSError:
+        return 0.0
+
+
+def _is_free(path: Path) -> bool:
+    """Has a session ended, all of its processes?"""
+    try:
+        lock = os.open(path / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(lock)
 
 
 @contextmanager
@@ -138,10 +232,5 @@ def _check_private(base: Path) -> None:
 def _sweep(base: Path) -> None:
     """Removes what sessions left whose processes were all killed at once."""
     for directory in base.iterdir():
-        with suppress(OSError):
-            lock = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(directory, ignore_errors=True)
-            finally:
-                os.close(lock)
+        if _is_free(directory):
+            shutil.rmtree(directory, ignore_errors=True)

@@ -10,37 +10,37 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from actorio._caller.revival import ENTRY, import_path
 from actorio._transport.sockets import listen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ENTRY = "actorio._worker.process"
+    from actorio.engines.directory import SessionDirectory
 
 
 class Launch:
     """A node's process on its way. It reads its configuration when its interpreter is up.
 
     Args:
-        directory: the session's directory.
+        directory: the session's directory, whose lock the node takes over.
     """
 
-    def __init__(self, directory: str) -> None:
-        self.path = f"{directory}/node"
+    def __init__(self, directory: SessionDirectory) -> None:
         self._directory = directory
-        with listen(self.path) as listener:
+        with listen(f"{directory.path}/node") as listener:
             self._listener = listener.fileno()
             self.process = subprocess.Popen(  # noqa: S603  # our own module
-                [sys.executable, "-m", "actorio._node", _ENTRY],
+                [sys.executable, "-m", "actorio._node", ENTRY],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                pass_fds=(self._listener,),
+                pass_fds=(self._listener, directory.lock),
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(import_path())},
             )
 
-    def configure(self, preload: Sequence[str]) -> None:
-        """Tells the node what to do.
+    def configure(self, preload: Sequence[str], *, is_kept: bool = False) -> None:
+        """Tells the node what to do; with ``is_kept``, to stay though nobody is in the session.
 
         Raises:
             OSError: it has ended already.
@@ -50,19 +50,16 @@ class Launch:
         from actorio._node import boot
 
         config = boot.Boot(
-            directory=self._directory,
+            directory=self._directory.path,
             listener=self._listener,
+            lock=self._directory.lock,
             preload=list(preload),
             surroundings=capture().encode(),
+            is_kept=is_kept,
         )
         if self.process.stdin is None:
             raise AssertionError("asked for a pipe")
         with self.process.stdin as stdin:
             stdin.write(boot.encode(config))
-
-
-def _import_path() -> list[str]:
-    """Returns the module path for the node, on which it finds this package wherever the driver did."""
-    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
-    given = os.environ.get("PYTHONPATH", "")
-    return [here, *filter(None, given.split(os.pathsep))]
+        # The node has it now, and so the session lives as long as its processes do.
+        self._directory.abandon()

@@ -8,45 +8,62 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
+from actorio._caller import revival
 from actorio._model import runtime
 from actorio._model.options import InitOptions
 from actorio._transport.descriptors import raise_limit
-from actorio.engines.directory import SessionDirectory
+from actorio.engines.directory import Sessions, named
 from actorio.engines.launch import Launch
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from actorio._caller.node import NodeClient
     from actorio._caller.runtime import CallerRuntime
+    from actorio.engines.directory import SessionDirectory
 
 # What ending may take, in seconds: the node ends its actors within 1.5 and is killed when it does not.
 _STOP_TIMEOUT = 1.8
 _EXIT_TIMEOUT = 0.2
+_ADDRESS_VARIABLE = "ACTORIO_ADDRESS"
+_AUTO, _LOCAL = "auto", "local"
 
 
 class Session:
-    """One session: its directory, its node, its driver's runtime.
+    """A driver's part in a session: its directory, its node, this driver's runtime.
 
     Raises:
+        ConnectionError: there is no session of the address given.
         RaySystemError: the node did not start.
     """
 
     def __init__(self, options: InitOptions) -> None:
         raise_limit()
-        self.directory = SessionDirectory()
-        launch = Launch(self.directory.path)
-        self._process = launch.process
+        address = options.address or os.environ.get(_ADDRESS_VARIABLE, "")
+        self._process: subprocess.Popen[bytes] | None = None
+        self.directory, launch = _find(address, has_wishes=bool(options.preload))
         # Imported while the node's interpreter starts: together they take half of what they take in turn. So this
         # module itself imports little at its top.
-        from actorio._caller.node import NodeClient
+        from actorio._caller.creation import Home
         from actorio._caller.runtime import CallerRuntime
         from actorio.engines.output import OutputPrinter
 
         self._printer = OutputPrinter(is_shown=options.log_to_driver)
+        self.node = self._join(launch, options) if launch is not None else self._connect()
+        namespace = options.namespace or f"anonymous-{os.urandom(8).hex()}"
+        home = Home(
+            self.directory.path, self.directory.name, namespace, options.namespace is None, options.loop_stall_limit
+        )
+        self.namespace = namespace
+        self.runtime = CallerRuntime(home, lambda: self.node)
+
+    def _join(self, launch: Launch, options: InitOptions) -> NodeClient:
+        """Tells a node that was started for this driver what to do, and connects to it."""
+        self._process = launch.process
         try:
             launch.configure(options.preload)
-            self.node = NodeClient(launch.path, "driver", self._printer.take, self._on_node_lost)
+            return self._connect()
         except BaseException as error:
             self._process.kill()
             self._process.wait()
@@ -56,33 +73,65 @@ class Session:
 
                 raise RaySystemError(f"the node did not start: {error}") from error
             raise
-        self.runtime = CallerRuntime(
-            self.directory.path, self.directory.name, lambda: self.node, options.loop_stall_limit
+
+    def _connect(self) -> NodeClient:
+        from actorio._caller.node import NodeClient
+
+        return NodeClient(
+            self.directory.path, "driver", on_news=self._printer.take, on_lost=self.directory.remove_when_over
         )
 
-    def _on_node_lost(self) -> None:
-        """The node was killed: its zygote ends the actors; what it could not remove is removed here."""
-        self._process.wait()
-        self.directory.remove_when_empty()
-
     def close(self) -> None:
-        """Ends every process of the session and removes its directory, within two seconds."""
-        self.node.stop(_STOP_TIMEOUT)
+        """Ends this driver's actors, and the session when nobody else needs it, within two seconds."""
+        has_answered = self.node.stop(_STOP_TIMEOUT)
         self.runtime.close()
         self.node.close()
-        try:
-            self._process.wait(_EXIT_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self.directory.remove()
+        if self._process is not None:
+            self._wait(self._process, is_over=self.node.is_over, has_answered=has_answered)
         self._printer.close()
+
+    def _wait(self, process: subprocess.Popen[bytes], *, is_over: bool, has_answered: bool) -> None:
+        if has_answered and not is_over:
+            # Others need the session, and with it the node that this process has started.
+            process.returncode = 0
+            revival.disown()
+            return
+        try:
+            process.wait(_EXIT_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        revival.reap()
+        self.directory.remove_when_over()
 
     def abandon(self) -> None:
         """Forgets the session in a forked child: it belongs to the parent."""
         self.runtime.abandon()
         self.directory.abandon()
-        self._process.returncode = 0
+        revival.disown()
+        if self._process is not None:
+            self._process.returncode = 0
+
+
+def _find(address: str, *, has_wishes: bool) -> tuple[SessionDirectory, Launch | None]:
+    """Returns the session to take part in; when it is a new one, with its node on the way.
+
+    Args:
+        address: what the user or the environment says, "" for nothing.
+        has_wishes: the user wants what only a new session can give.
+    """
+    if address and address not in {_AUTO, _LOCAL}:
+        return named(address), None
+    with Sessions() as sessions:
+        running = [] if address == _LOCAL or (has_wishes and not address) else sessions.running()
+        if running:
+            return running[0], None
+        if address == _AUTO:
+            raise ConnectionError(
+                "there is no running session to join: call init() without address='auto' to start one"
+            )
+        directory = sessions.create()
+        return directory, Launch(directory)
 
 
 class _Slot:
@@ -100,8 +149,12 @@ class InitContext:
 
     @property
     def address_info(self) -> dict[str, Any]:
-        """The session's directory and the process id of its node."""
-        return {"session_dir": self._session.directory.path, "node_pid": self._session.node.node_pid}
+        """The session's directory, which is its address, and the process id of its node."""
+        return {
+            "address": self._session.directory.path,
+            "session_dir": self._session.directory.path,
+            "node_pid": self._session.node.node_pid,
+        }
 
     def disconnect(self) -> None:
         """Ends the session, if it is still this one."""
@@ -129,20 +182,28 @@ class InitContext:
 
 
 def init(**options: Any) -> InitContext:
-    """Starts a session: the node that starts actors. Called on first use if a program does not call it.
+    """Joins a running session of this user, or starts one. Called on first use if a program does not call it.
 
-    Takes about a tenth of a second. The session ends with `shutdown`, at the end of the ``with`` block, or with the
-    program, however that ends.
+    Which session: the one that ``address`` names, or that the environment variable ``ACTORIO_ADDRESS`` does; without
+    either the newest that runs under the same Python, and a new one when there is none. Starting takes a fifth of a
+    second. Any number of drivers share a session; each sees the output of its own actors.
+
+    This driver's actors end with `shutdown`, at the end of the ``with`` block, or with the program, however that ends;
+    detached ones live on, and the session with them.
 
     Args:
-        **options: see the reference of options: ``log_to_driver``, ``preload``, ``loop_stall_limit`` (seconds), ...
+        **options: see the reference of options: ``address`` (a session's directory or its name, ``"auto"``: there must
+            be one, ``"local"``: a new one in any case), ``namespace``, ``log_to_driver``, ``preload`` (wants a new
+            session, unless there is an address), ``loop_stall_limit`` (seconds), ...
 
     Returns:
         A context for ``with actorio.init():`` or ``async with actorio.init():``.
 
     Raises:
-        RuntimeError: there is a session already, and not ``ignore_reinit_error=True``.
+        RuntimeError: this process is in a session already, and not ``ignore_reinit_error=True``.
         ValueError, TypeError: an option is unknown or ill-valued.
+        ConnectionError: there is no session of this address, or another Python runs it.
+        PermissionError: the session of this address belongs to another user.
         RaySystemError: the session did not start.
     """
     chosen = InitOptions.of(options)
@@ -154,12 +215,14 @@ def init(**options: Any) -> InitContext:
                 )
             return InitContext(_Slot.session)
         session = _Slot.session = Session(chosen)
-        _become_driver(session.runtime, session.directory.name)
+        _become_driver(session.runtime, session.directory.name, session.namespace)
         return InitContext(session)
 
 
 def shutdown() -> None:
-    """Ends the session: every actor, busy or not, within two seconds. Without a session it does nothing.
+    """Leaves the session: ends this driver's actors, busy or not, within two seconds. Without one it does nothing.
+
+    Detached actors live on. The session ends when no driver and no detached actor is left in it.
 
     What actors have printed has been shown when it returns. References that were waiting end with an error;
     handles of the session fail from now on. Called at interpreter exit. Blocks the calling thread.
@@ -168,7 +231,7 @@ def shutdown() -> None:
         session, _Slot.session = _Slot.session, None
         if session is None:
             return
-        _become_driver(None, "")
+        _become_driver(None)
         session.close()
 
 
@@ -184,18 +247,18 @@ def start_on_first_use() -> None:
             init()
 
 
-def _become_driver(caller: CallerRuntime | None, session: str) -> None:
+def _become_driver(caller: CallerRuntime | None, session: str = "", namespace: str = "") -> None:
     from actorio._model import context  # the node starts first, see `Session`
 
     runtime.install(caller)
-    context.install(context.RuntimeContext(session))
+    context.install(context.RuntimeContext(session, namespace=namespace))
 
 
 def _forget_in_child() -> None:
     session, _Slot.session = _Slot.session, None
     _Slot.lock = threading.RLock()
     if session is not None:
-        _become_driver(None, "")
+        _become_driver(None)
         session.abandon()
 
 

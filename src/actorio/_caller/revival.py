@@ -1,0 +1,89 @@
+"""A new node for a session whose node was killed. Whoever needs it first starts it; the others find it there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from actorio._transport.sockets import connect, listen, unlink
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+# The module that is an actor's life: what the node is told to start.
+ENTRY = "actorio._worker.process"
+# Nodes that this process has started, to be waited for when they have ended.
+_STARTED: list[subprocess.Popen[bytes]] = []
+
+
+def connect_or_revive(directory: str) -> socket.socket:
+    """Returns a connection to the node of a session, a new one if it was killed. Blocks for a tenth of a second then.
+
+    Raises:
+        OSError: the session has ended.
+    """
+    path = f"{directory}/node"
+    try:
+        return connect(path, blocking=True)
+    except (FileNotFoundError, ConnectionRefusedError):
+        with _alone(directory):
+            try:
+                return connect(path, blocking=True)
+            except (FileNotFoundError, ConnectionRefusedError):
+                _start(directory, path)
+        return connect(path, blocking=True)
+
+
+@contextmanager
+def _alone(directory: str) -> Iterator[None]:
+    """Keeps other processes out."""
+    fd = os.open(f"{directory}/revival", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _start(directory: str, path: str) -> None:
+    # Without the zygote there is nothing left to take over; with another node it would not answer.
+    connect(f"{directory}/zygote").close()
+    unlink(path)
+    with listen(path) as listener:
+        fd = listener.fileno()
+        command = [sys.executable, "-m", "actorio._node", ENTRY, "--rejoin", directory, str(fd)]
+        process = subprocess.Popen(  # noqa: S603  # our own module
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(fd,),
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(import_path())},
+        )
+    _STARTED.append(process)
+
+
+def reap() -> None:
+    """Waits for those nodes started here that have ended; leaves the others alone."""
+    for process in list(_STARTED):
+        if process.poll() is not None:
+            _STARTED.remove(process)
+
+
+def disown() -> None:
+    """Forgets the nodes started here, which live on: somebody else needs them."""
+    for process in _STARTED:
+        process.returncode = 0
+    _STARTED.clear()
+
+
+def import_path() -> list[str]:
+    """Returns the module path for a node, on which it finds this package wherever this process did."""
+    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
+    given = os.environ.get("PYTHONPATH", "")
+    return [here, *filter(None, given.split(os.pathsep))]

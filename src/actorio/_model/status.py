@@ -1,0 +1,57 @@
+"""What there is: a session's actors, as a node tells whoever looks."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ActorStatus(msgspec.Struct, array_like=True):
+    """One actor.
+
+    Attributes:
+        state: ``"starting"``, ``"alive"``, ``"restarting"`` or ``"ending"``.
+        pid: its process; 0 when it has none just now.
+        restarts: how often it has been restarted.
+        max_restarts: how often it may be; -1 is without end.
+        owner_pid: the process that made it.
+        created: when, in seconds since the epoch.
+        address: where it listens.
+        log: the file that holds what it has printed last.
+    """
+
+    actor_id: str
+    class_name: str
+    name: str
+    namespace: str
+    state: str
+    pid: int
+    restarts: int
+    max_restarts: int
+    is_detached: bool
+    owner_pid: int
+    created: float
+    address: str
+    log: str
+
+
+class Inventory(msgspec.Struct, array_like=True):
+    """A session: its processes and its actors."""
+
+    directory: str
+    node_pid: int
+    zygote_pid: int
+    drivers: list[int]
+    actors: list[ActorStatus]
+
+    def encode(self) -> bytes:
+        """Returns the inventory as bytes."""
+        return _ENCODER.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Inventory:
+        """Reads an inventory from bytes."""
+        return _DECODER.decode(data)
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Inventory)

@@ -1,0 +1,72 @@
+"""What the zygote keeps of each actor, so that a new node can take the actor over when the node has died.
+
+Descriptors and bytes; the zygote looks into neither. Every forked child inherits copies of the descriptors, and closes
+them at once.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class Cradle(NamedTuple):
+    """One actor: its encoded `Spec`, its descriptors, and the process that misses it (0: it is detached)."""
+
+    spec: bytes
+    descriptors: tuple[int, ...]
+    owner_pid: int
+
+
+class Cradles:
+    """All actors of the session that are not dead for good."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Cradle] = {}
+
+    def keep(self, actor_id: str, cradle: Cradle) -> None:
+        """Keeps an actor's descriptors, in the place of those of its process before this one."""
+        self.forget(actor_id)
+        self.by_id[actor_id] = cradle
+
+    def forget(self, actor_id: str) -> None:
+        """Closes what was kept of an actor."""
+        cradle = self.by_id.pop(actor_id, None)
+        for descriptor in cradle.descriptors if cradle is not None else ():
+            os.close(descriptor)
+
+    def are_missed(self) -> bool:
+        """Is there a detached actor, or one whose owner lives?"""
+        return any(not cradle.owner_pid or is_alive(cradle.owner_pid) for cradle in self.by_id.values())
+
+    def close_inherited(self) -> None:
+        """In a child: closes its copies of all descriptors, in as few system calls as possible."""
+        for low, high in _runs(fd for cradle in self.by_id.values() for fd in cradle.descriptors):
+            os.closerange(low, high)
+
+
+def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yields the half-open ranges that the numbers form."""
+    low = high = -1
+    for number in sorted(numbers):
+        if number != high:
+            if low >= 0:
+                yield low, high
+            low = number
+        high = number + 1
+    if low >= 0:
+        yield low, high
+
+
+def is_alive(pid: int) -> bool:
+    """Is there a process of this id?"""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,48 @@
+"""What an actor was asked to be: all that a node must know of it, and that a new node learns from the zygote."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actorio._model.restarts import RestartBudget  # noqa: TC001  # msgspec reads the annotation
+
+
+class Spec(msgspec.Struct, array_like=True):
+    """One actor, from its creation to its end.
+
+    Attributes:
+        label: the class's name, as its output is labelled.
+        address: where it listens.
+        owner: the process that made it, and with which it ends unless it is detached.
+        owner_pid: that process's id.
+        driver: the driver at the root of its family: it gets the output.
+        identity: the pickled identity that others get who ask for it by name.
+        held: the actors that its constructor needs.
+    """
+
+    actor_id: str
+    label: str
+    address: str
+    owner: str
+    owner_pid: int
+    driver: str
+    budget: RestartBudget
+    created: float
+    name: str = ""
+    namespace: str = ""
+    is_detached: bool = False
+    identity: bytes = b""
+    held: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """Returns the spec as bytes."""
+        return _ENCODER.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Spec:
+        """Reads a spec from bytes."""
+        return _DECODER.decode(data)
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Spec)

@@ -1,0 +1,3 @@
+"""The version of the protocol: processes of one session speak the same."""
+
+VERSION = 2
