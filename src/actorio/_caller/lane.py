@@ -56,6 +56,8 @@ class Lane:
     loop: asyncio.AbstractEventLoop | None = None
     # The pump reads it, too, since its loop may be blocked.
     is_borrowed = False
+    # The last frame found the other end closed: nothing of it has been sent.
+    _has_hung_up = False
     # Its loop has closed: it goes with the last result that it waits for.
     is_orphan = False
 
@@ -88,12 +90,15 @@ class Lane:
         payload: Payload,
         parts: tuple[int, ...] = (),
         lent: tuple[Lent, ...] = (),
-    ) -> None:
-        """Sends a call now, or with others of this loop iteration."""
+    ) -> bool:
+        """Sends a call now, or with others of this loop iteration.
+
+        Returns False when the actor had hung up before: then it has not got the call, and never will from here.
+        """
         with self._lock:
             if self._is_busy:
                 self._later.append((result, method, payload, parts, lent))
-                return
+                return True
             self._is_busy = True
             try:
                 self._write(self._peer.call(result.number, result, method, payload, parts, lent))
@@ -104,9 +109,12 @@ class Lane:
         if self._later:
             self.flush()
         if self.is_lost:
+            is_taken = not self._has_hung_up or self._peer.open.pop(result.number, None) is None
             self._give_up("")
-        elif not result.number % DRAIN_EVERY:
+            return is_taken
+        if not result.number % DRAIN_EVERY:
             self._drain()
+        return True
 
     def _send_later(self) -> None:
         while self._later:

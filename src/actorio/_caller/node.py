@@ -13,6 +13,7 @@ import itertools
 import os
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _START_TIMEOUT = 30.0
 # How long a request waits for a node, or for its answer, in seconds.
 _ANSWER_TIMEOUT = 60.0
+# How often another node is tried for, and how long the pause is, in seconds.
+_TRIES, _PAUSE = 10, 0.05
 
 
 class NodeClient:
@@ -69,7 +72,7 @@ class NodeClient:
         self.peer = os.urandom(8).hex()
         self.is_lost = False
         self.node_pid = self.zygote_pid = self.killed = 0
-        self.is_over = False
+        self.is_over = self._has_left = False
         self._hello = m.Hello(VERSION, role, os.getpid(), self.peer, actor_id)
         self._on_news = on_news
         self._on_lost = on_lost
@@ -98,12 +101,19 @@ class NodeClient:
             send_all(sock, m.encode(self._hello))
             sock.settimeout(_START_TIMEOUT)
             while not self.zygote_pid:
-                self._handle_all(_some_of(sock))
+                self._handle_all(self._some_of(sock))
             sock.settimeout(None)
         except BaseException:
             sock.close()
             raise
         return sock
+
+    def _some_of(self, sock: socket.socket) -> bytes:
+        data = sock.recv(4096)
+        if not data:
+            words = revival.last_words(self.directory)
+            raise RaySystemError(f"the node ended while it started{': ' + words if words else ''}")
+        return data
 
     # --- asking, from any thread --------------------------------------------------------------------------------
 
@@ -207,7 +217,8 @@ class NodeClient:
             self.send(m.Stop(is_all))
         except RaySystemError:
             return False
-        return self._is_stopped.wait(timeout) and not self.is_lost
+        self._is_stopped.wait(timeout)
+        return self._has_left
 
     def close(self) -> None:
         """Ends the connection and waits for the reading thread."""
@@ -317,6 +328,7 @@ class NodeClient:
                 raise RaySystemError(f"the session did not start: {message.error}")
         elif isinstance(message, m.Stopped):
             self.killed, self.is_over = message.killed, message.is_over
+            self._has_left = True
             self._is_stopped.set()
         elif isinstance(message, m.Noted):
             self._is_noted.set()
@@ -325,9 +337,8 @@ class NodeClient:
 
     def _rejoin(self) -> bool:
         """Connects to the next node; returns False when the session has ended."""
-        try:
-            sock = self._connect(revival.connect_or_revive(self.directory))
-        except (OSError, RaySystemError):
+        sock = self._find_successor()
+        if sock is None:
             return False
         with self._lock:
             old, self._sock = self._sock, sock
@@ -340,6 +351,20 @@ class NodeClient:
         with self._changed:
             self._changed.notify_all()
         return True
+
+    def _find_successor(self) -> socket.socket | None:
+        for _ in range(_TRIES):
+            try:
+                return self._connect(revival.connect_or_revive(self.directory))
+            except FileNotFoundError:
+                # The directory goes with the session.
+                return None
+            except (OSError, RaySystemError):
+                # The old node may still be dying, or the new one has been killed at once.
+                time.sleep(_PAUSE)
+            if self._is_closing:
+                return None
+        return None
 
     def _repeat(self, sock: socket.socket) -> None:
         """Tells a new node what the last one knew of this process, and asks again what it has not answered."""
@@ -410,10 +435,3 @@ def _with_number(message: m.Create, number: int) -> Any:
 
 def _certificate(payload: Payload) -> DeathCertificate | None:
     return DeathCertificate.decode(bytes(payload)) if payload else None
-
-
-def _some_of(sock: socket.socket) -> bytes:
-    data = sock.recv(4096)
-    if not data:
-        raise RaySystemError("the node ended while it started; its last words are on standard error")
-    return data

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from actorio._transport.sockets import connect, listen, unlink
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # The module that is an actor's life: what the node is told to start.
 ENTRY = "actorio._worker.process"
+# So many characters of a node's standard error are quoted.
+_LAST_WORDS = 4000
 # Nodes that this process has started, to be waited for when they have ended.
 _STARTED: list[subprocess.Popen[bytes]] = []
 
@@ -51,21 +53,34 @@ def _alone(directory: str) -> Iterator[None]:
 
 
 def _start(directory: str, path: str) -> None:
-    # Without the zygote there is nothing left to take over; with another node it would not answer.
-    connect(f"{directory}/zygote").close()
     unlink(path)
-    with listen(path) as listener:
+    with listen(path) as listener, open_log(directory) as log:
         fd = listener.fileno()
         command = [sys.executable, "-m", "actorio._node", ENTRY, "--rejoin", directory, str(fd)]
         process = subprocess.Popen(  # noqa: S603  # our own module
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            stderr=log,
             pass_fds=(fd,),
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(import_path())},
         )
     _STARTED.append(process)
+
+
+def open_log(directory: str) -> BinaryIO:
+    """Opens the file that takes what a node and its zygote write to standard error."""
+    return open(f"{directory}/node.log", "ab")  # noqa: PTH123  # the caller closes it
+
+
+def last_words(directory: str) -> str:
+    """Returns what a node or zygote has written to standard error, "" when there is nothing."""
+    try:
+        with open(f"{directory}/node.log", encoding="utf-8", errors="replace") as log:  # noqa: PTH123
+            return log.read()[-_LAST_WORDS:].strip()
+    except OSError:
+        return ""
 
 
 def reap() -> None:

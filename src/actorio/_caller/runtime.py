@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from actorio._model.definition import ClassDefinition, MethodDefinition
     from actorio._model.handle import ActorIdentity
     from actorio._model.options import ActorOptions, Retried
+    from actorio._wire.frames import Payload
     from actorio._wire.messages import Lent
 
 
@@ -201,8 +202,25 @@ class CallerRuntime:
             self._send_in_turn(lane, result, name, KeepingBytes.of(payload, take_notes()), identity)
         else:
             lane.actor = identity
-            lane.call(result, name, payload)
+            if not lane.call(result, name, payload):
+                self._send_anew(identity, result, name, payload, (), ())
         return ObjectRef(result)
+
+    def _send_anew(  # noqa: PLR0917  # a call
+        self,
+        identity: ActorIdentity,
+        result: PendingResult,
+        name: str,
+        payload: Payload,
+        parts: tuple[int, ...],
+        lent: tuple[Lent, ...],
+    ) -> None:
+        """Sends a call that found its lane's other end closed: the actor may be on its way back."""
+        while (lane := self._lane(identity)) is not None:
+            result.lane, lane.actor = lane, identity
+            if lane.call(result, name, payload, parts, lent):
+                return
+        self._losses.never_connected(identity, result)
 
     def _send_in_turn(
         self, lane: Lane, result: PendingResult, name: str, payload: bytes, identity: ActorIdentity
@@ -210,7 +228,9 @@ class CallerRuntime:
         lane.actor = identity
 
         def send() -> None:
-            lane.call(result, name, payload, (), self._lend(result, kept_by(payload)))
+            lent = self._lend(result, kept_by(payload))
+            if not lane.call(result, name, payload, (), lent):
+                self._send_anew(identity, result, name, payload, (), lent)
 
         if lane.held.calls and lane.is_ordered:
             lane.held.add(HeldCall(result, set(), send))
@@ -308,7 +328,9 @@ class CallerRuntime:
                 return
             parts = [one.payload for one in dependencies]
             kept = {**kept_by(payload), **{each: hold for part in parts for each, hold in kept_by(part).items()}}
-            lane.call(result, name, b"".join((payload, *parts)), tuple(map(len, parts)), self._lend(result, kept))
+            whole, sizes, lent = b"".join((payload, *parts)), tuple(map(len, parts)), self._lend(result, kept)
+            if not lane.call(result, name, whole, sizes, lent):
+                self._send_anew(identity, result, name, whole, sizes, lent)
 
         lane.actor = identity
         missing = {one for one in dependencies if not one.is_done()}

@@ -35,7 +35,7 @@ class ThreadLane(Lane):
         except BlockingIOError:
             sent = 0
         except OSError:
-            self.is_lost = True
+            self._has_hung_up = self.is_lost = True
             return
         if sent < len(frame):
             self._keep(frame[sent:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import os
 from dataclasses import dataclass
@@ -41,6 +42,22 @@ class RuntimeContext:
             raise RuntimeError("current_actor is known inside an actor only; this process is a driver")
         return self.actor
 
+    @property
+    def exit_stack(self) -> contextlib.AsyncExitStack:
+        """What this actor has to undo when it ends: ``enter_context(...)``, ``await enter_async_context(...)``.
+
+        Unwound after the clean-up hook ``__ray_shutdown__`` on every graceful end, in the reverse order; on the loop
+        of an async actor, and otherwise in the thread that ends the actor.
+
+        Raises:
+            RuntimeError: this is not an actor.
+        """
+        if self.actor_id is None:
+            raise RuntimeError("exit_stack belongs to an actor; this process is a driver: use contextlib.ExitStack")
+        if _Slot.exit_stack is None:
+            _Slot.exit_stack = contextlib.AsyncExitStack()
+        return _Slot.exit_stack
+
     def get_actor_id(self) -> str | None:
         """Returns the id of the actor that runs this code, as in its handle's repr; None in a driver."""
         return self.actor_id
@@ -67,11 +84,17 @@ class _Slot:
     """The context of this process."""
 
     value = RuntimeContext()
+    exit_stack: contextlib.AsyncExitStack | None = None
 
 
 def install(context: RuntimeContext) -> None:
     """Makes ``context`` the one of this process."""
     _Slot.value = context
+
+
+def opened_exit_stack() -> contextlib.AsyncExitStack | None:
+    """Returns the actor's exit stack, None when nobody has asked for it."""
+    return _Slot.exit_stack
 
 
 def get_runtime_context() -> RuntimeContext:

@@ -17,6 +17,9 @@ class _Wish:
     is_exiting = False
 
 
+WISH = _Wish()
+
+
 def exit_actor() -> NoReturn:
     """Ends the actor that runs this code, for good. Call it in a method, plain or ``async``, or in the constructor.
 
@@ -28,10 +31,5 @@ def exit_actor() -> NoReturn:
     """
     if get_runtime_context().actor_id is None:
         raise TypeError("exit_actor() ends the actor that calls it, and this process is none: use actorio.kill(handle)")
-    _Wish.is_exiting = True
+    WISH.is_exiting = True
     raise ActorExit
-
-
-def is_exiting() -> bool:
-    """Has this process's actor asked to end?"""
-    return _Wish.is_exiting

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 from actorio._node import boot
 from actorio._node.zygote import ADOPTION, Zygote
 from actorio._transport.descriptors import raise_limit
-from actorio._transport.sockets import connect, listen, unlink
+from actorio._transport.sockets import listen, unlink
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -81,11 +81,10 @@ def _be_zygote(config: boot.Boot, entry: ModuleType, sock: socket.socket) -> NoR
 
 
 def _rejoin(entry: str, directory: str, listener: int) -> NoReturn:
-    sock = connect(f"{directory}/{ADOPTION}", blocking=True)
     gc.enable()
-    from actorio._node.server import serve_again
+    from actorio._node.succession import serve_again
 
-    serve_again(sock, listener, entry)
+    serve_again(f"{directory}/{ADOPTION}", listener, entry)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ class Registry:
         )
         return [Made(asker, number, spec.actor_id, b"", error)]
 
-    def adopt(self, spec: Spec, pid: int) -> None:
+    def adopt(self, spec: Spec, pid: int, now: float) -> None:
         """An actor of the node before this one: it lives in process ``pid``, or waits for its restart (0)."""
         actor = self.living[spec.actor_id] = Actor(spec)
         if spec.name:
@@ -118,6 +118,7 @@ class Registry:
         if pid:
             actor.state, actor.pid = "alive", pid
             self._by_pid[pid] = actor
+            spec.budget.started(now)
         else:
             actor.state = "waiting"
 
@@ -134,8 +135,7 @@ class Registry:
     def fork_failed(self, actor_id: str, reason: str, now: float) -> list[Instruction]:
         """Its process could not be made."""
         actor = self.living[actor_id]
-        actor.cause, actor.detail = "unknown", f"its process could not be started: {reason}"
-        actor.is_unwanted = True
+        actor.cause, actor.detail = actor.cause or "unknown", f"its process could not be started: {reason}"
         return self._died(actor, 0, [], now)
 
     def due(self, actor_id: str) -> list[Instruction]:
@@ -189,8 +189,7 @@ class Registry:
         return [] if actor is None else self._died(actor, code, stderr_tail, now)
 
     def _died(self, actor: Actor, code: int, stderr_tail: list[str], now: float) -> list[Instruction]:
-        is_wanted = not actor.is_unwanted and not (actor.cause is None and code == 0)
-        delay = actor.spec.budget.died(now, self._random) if is_wanted else None
+        delay = None if actor.is_unwanted else actor.spec.budget.died(now, self._random)
         certificate = self._certify(actor, code, stderr_tail, will_restart=delay is not None)
         answers: list[Instruction] = [Answer(asker, number, certificate) for asker, number, _ in actor.questions]
         actor.questions.clear()

@@ -13,8 +13,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import msgspec
-
 from actorio._model.certificate import DeathCertificate
 from actorio._model.restarts import RestartBudget, RestartPolicy, decode_policy
 from actorio._node import boot as boots
@@ -27,7 +25,7 @@ from actorio._node.registry import Registry
 from actorio._node.spec import Spec
 from actorio._transport.directories import remove_session
 from actorio._transport.loops import new_loop
-from actorio._transport.sockets import accept, peer_pid, receive
+from actorio._transport.sockets import accept
 from actorio._wire import messages as m
 
 if TYPE_CHECKING:
@@ -39,8 +37,8 @@ if TYPE_CHECKING:
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Control, Zygote
 
-# What a new node hears from the zygote: a message, its payload, its descriptors.
-Adopted = tuple["Zygote", bytes, list[int]]
+    # What a new node hears from the zygote: a message, its payload, its descriptors.
+    Kept = tuple[Zygote, bytes, list[int]]
 
 # All in seconds. How long the kernel may take to end actors after SIGKILL.
 _LAST_GRACE = 0.5
@@ -268,7 +266,7 @@ class Node:
         self._life.nursery = Nursery(self._loop, ours, process, self._on_zygote_news, self._on_zygote_lost)
         self._life.lose_all(f"pid {pid}")
 
-    def adopt(self, kept: list[Adopted]) -> None:
+    def adopt(self, kept: list[Kept]) -> None:
         """Begins as the successor of a node that was killed: with the actors that the zygote has kept."""
         self._start_error = ""
         for message, payload, descriptors in kept:
@@ -315,6 +313,7 @@ class Node:
                 self._clients.discard(client)
                 client.send(m.Stopped(self._life.killed, is_over=False))
                 client.close_when_sent()
+                self._life.perform(self._registry.peer_gone(client.peer, "", time.monotonic()))
 
     def _end(self, detail: str) -> None:
         if self._is_ending:
@@ -328,8 +327,8 @@ class Node:
         self._loop.call_later(GRACE + _LAST_GRACE, self._finish)
 
     def _kill_rest(self, driver: str) -> None:
-        pids = [actor.pid for actor in self._registry.living.values() if not driver or actor.spec.driver == driver]
-        self._life.kill(pids)
+        doomed = [actor for actor in self._registry.living.values() if actor.is_unwanted]
+        self._life.kill([actor.pid for actor in doomed if not driver or actor.spec.driver == driver])
 
     def _finish(self) -> None:
         if self.ended.done():
@@ -368,32 +367,3 @@ def serve(boot: Boot, zygote: socket.socket, zygote_pid: int, entry: str) -> NoR
     node = Node(loop, boot, zygote, zygote_pid, entry)
     loop.run_until_complete(node.ended)
     os._exit(0)
-
-
-def serve_again(zygote: socket.socket, listener: int, entry: str) -> NoReturn:
-    """Runs a node in the place of one that was killed, until the session has ended."""
-    kept, boot = _hear_what_was_kept(zygote, listener)
-    loop = new_loop()
-    node = Node(loop, boot, zygote, peer_pid(zygote), entry)
-    node.adopt(kept)
-    loop.run_until_complete(node.ended)
-    os._exit(0)
-
-
-def _hear_what_was_kept(zygote: socket.socket, listener: int) -> tuple[list[Adopted], Boot]:
-    """Reads from the zygote, blocking, what it has kept; returns that, and how the session was started."""
-    reader = m.zygote_reader()
-    descriptors: list[int] = []
-    kept: list[Adopted] = []
-    while True:
-        data = receive(zygote, descriptors)
-        if not data:
-            raise ConnectionResetError("the zygote has another node, or has ended")
-        for message, payload in reader.feed(data):
-            if isinstance(message, m.Kept):
-                kept.append((message, bytes(payload), descriptors[: message.count]))
-                del descriptors[: message.count]
-            elif isinstance(message, m.Ready):
-                return kept, msgspec.structs.replace(boots.decode(payload), listener=listener, lock=descriptors[0])
-            else:
-                kept.append((message, b"", []))

@@ -221,8 +221,15 @@ class Zygote:
 
     def _fork(self, own: list[int], reading: list[int]) -> int:
         zygote = os.getpid()
-        pid = os.fork()
+        # The actor lets SIGTERM through when it is ready for a graceful end.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            pid = os.fork()
+        except OSError:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+            raise
         if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             # Both do it, so that it is done for whoever comes first.
             with suppress(OSError):
                 os.setpgid(pid, pid)

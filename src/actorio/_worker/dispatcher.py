@@ -5,6 +5,7 @@ Everything here runs in the loop's thread, which is the process's main thread.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from types import CoroutineType
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from actorio._worker.executor import ActorEndsError, Delivered, decline
 from actorio._worker.mailbox import Mailbox
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from actorio._transport.serving import Connection
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from actorio._worker.executor import Executor
     from actorio._worker.stall import StallWatch
 
+# How long calls that were cancelled at the end may take for it, in seconds.
+_PATIENCE = 0.5
+
 
 class LoopDispatcher:
     """Starts calls as tasks.
 
     Args:
-        end: called with an exit code when a method has ended the actor.
+        end: called when a method has asked for the end of the actor.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class LoopDispatcher:
         executor: Executor,
         limit: int,
         watch: StallWatch,
-        end: Callable[[int], None],
+        end: Callable[[ActorEndsError], None],
     ) -> None:
         self._loop = loop
         self._executor = executor
@@ -45,6 +48,7 @@ class LoopDispatcher:
         self._watch = watch
         self._end = end
         # The loop itself keeps only weak references to tasks.
+        self._is_closed = self._is_cut_off = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def on_requests(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
@@ -55,8 +59,20 @@ class LoopDispatcher:
                 decline(connection, request)
                 continue
             call = (connection, request, payload)
-            if self._mailbox.offer(call):
+            if self._mailbox.offer(call) and not self._is_closed:
                 self._start(call)
+
+    async def finish(self, *, is_urgent: bool) -> None:
+        """Starts no more calls, and waits for those that run; if it is urgent, after cancelling them."""
+        self._is_closed = True
+        running = self._tasks - {asyncio.current_task()}
+        if is_urgent:
+            # They learn of the death instead of an answer.
+            self._is_cut_off = True
+            for task in running:
+                task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=_PATIENCE if is_urgent else None)
 
     def is_running(self) -> bool:
         """Does any call run?"""
@@ -77,12 +93,14 @@ class LoopDispatcher:
                 value = await value
             frame = executor.reply(call, value)
         except BaseException as error:  # whatever a method raises is its caller's
+            if self._is_cut_off:
+                return
             try:
                 frame = executor.refuse(call, error)
             except ActorEndsError as end:
-                self._end(end.code)
+                self._end(end)
                 return
         call[0].reply_soon(frame)
         following = self._mailbox.finish()
-        if following is not None:
+        if following is not None and not self._is_closed:
             self._start(following)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from actorio._caller.pending import HERE
 from actorio._model.argument import put_back
 from actorio._model.context import CURRENT_CALL
+from actorio._model.ends import WISH, ActorExit
 from actorio._model.errors import RaySystemError
 from actorio._model.failure import TaskFailure
 from actorio._model.task_error import failure_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorio._model.birth import Birth
+    from actorio._model.certificate import DeathCause
     from actorio._model.definition import ClassDefinition
     from actorio._transport.serving import Connection
     from actorio._wire.frames import Payload
@@ -48,11 +50,21 @@ _NAMES_CALLS = "__actorio_name_call__"
 
 
 class ActorEndsError(BaseException):
-    """Raised when a method has asked the actor's process to end, by `sys.exit`."""
+    """Raised when a method has asked the actor's process to end.
 
-    def __init__(self, code: int) -> None:
+    Attributes:
+        code: the exit code.
+        cause: what the node is told, so that it does not restart the actor; None where the exit code says enough.
+    """
+
+    def __init__(self, code: int, cause: DeathCause | None = None) -> None:
         super().__init__(code)
         self.code = code
+        self.cause = cause
+
+
+class StopRequestedError(BaseException):
+    """Raised in the main thread of a threaded actor, wherever it is, when SIGTERM has come."""
 
 
 class Executor:
@@ -69,6 +81,7 @@ class Executor:
         self._methods: dict[str, Method] = {
             "__ray_ready__": Method(lambda: True, takes_instance=False, is_async=False),
             "__ray_call__": Method(_call_with_instance, takes_instance=True, is_async=False),
+            "__ray_terminate__": Method(_terminate, takes_instance=False, is_async=False),
         }
         self.instance: Any = None
 
@@ -118,7 +131,13 @@ class Executor:
         return method, ((self.instance, *args) if method.takes_instance else args), kwargs
 
     def reply(self, call: Delivered, value: Any) -> bytes:
-        """Returns the frame that answers a call with a value, or says why the value cannot be sent."""
+        """Returns the frame that answers a call with a value, or says why the value cannot be sent.
+
+        Raises:
+            ActorEndsError: the method has called `exit_actor`, and caught what that raised.
+        """
+        if WISH.is_exiting:
+            raise ActorEndsError(0, "exit_actor")
         connection, request, _ = call
         try:
             payload = wire.NONE if value is None else wire.dumps(value)
@@ -133,11 +152,16 @@ class Executor:
         """Returns the frame that answers a call with an error.
 
         Raises:
-            ActorEndsError: the error is a SystemExit, which ends the actor; there is no answer then.
+            ActorEndsError: the error ends the actor; there is no answer then.
+            StopRequestedError: it is one.
         """
+        if isinstance(error, ActorEndsError | StopRequestedError):
+            raise error
+        if WISH.is_exiting:
+            raise ActorEndsError(0, "exit_actor") from error
         # By its type: an exception may raise at any question about itself.
         if issubclass(type(error), SystemExit):
-            raise ActorEndsError(exit_code(error)) from error  # type: ignore[arg-type]
+            raise ends_by(error) from error  # type: ignore[arg-type]
         connection, request, _ = call
         try:
             failure = self._describe(call, error)
@@ -174,6 +198,18 @@ def decline(connection: Connection, request: Inbound) -> None:
     """Answers a request that is no call: an actor does nothing else."""
     error = wire.dumps(RaySystemError(f"an actor does not answer {type(request).__name__}"))
     connection.reply_now(connection.peer.failure(request.id, error, is_pickled_error=True))
+
+
+def ends_by(error: SystemExit) -> ActorEndsError:
+    """Returns the end that a SystemExit asks for. Exit code 0 is no failure, and nothing to restart after."""
+    if isinstance(error, ActorExit):
+        return ActorEndsError(0, "exit_actor")
+    code = exit_code(error)
+    return ActorEndsError(code, None if code else "exit")
+
+
+def _terminate() -> None:
+    raise ActorEndsError(0, "terminated")
 
 
 def exit_code(error: SystemExit) -> int:

@@ -42,6 +42,10 @@ class Mailbox(Generic[C]):
         self._waiting.append(call)
         return False
 
+    def clear(self) -> None:
+        """Forgets the calls that wait: none of them will start."""
+        self._waiting.clear()
+
     def finish(self) -> C | None:
         """Says that a running call has ended; returns the one that starts in its place, if any waits."""
         if self.running < 1:

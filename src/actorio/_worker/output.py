@@ -36,6 +36,12 @@ def _line_stream(fd: int) -> io.TextIOWrapper:
     )
 
 
+def warn(text: str) -> None:
+    """Writes a line to standard error."""
+    with suppress(Exception):
+        sys.stderr.write(f"{text}\n")
+
+
 def flush() -> None:
     """Writes what Python still holds of standard output and error."""
     for stream in (sys.stdout, sys.stderr):

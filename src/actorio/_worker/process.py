@@ -7,13 +7,13 @@ signal handlers and GUI toolkits expect them there). A threaded actor's mailbox 
 from __future__ import annotations
 
 import asyncio
-import atexit
+import faulthandler
+import functools
 import os
 import signal
 import socket
 import sys
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import cloudpickle
@@ -23,7 +23,6 @@ from actorio._caller.node import NodeClient
 from actorio._caller.runtime import CallerRuntime
 from actorio._model import context, runtime
 from actorio._model.birth import Birth
-from actorio._model.certificate import DeathCertificate
 from actorio._model.definition import ClassDefinition
 from actorio._model.handle import ActorHandle, ActorIdentity
 from actorio._model.reference import ObjectRef
@@ -37,7 +36,8 @@ from actorio._wire.peer import ActorPeer
 from actorio._worker import output
 from actorio._worker.blocking import BlockingGuard
 from actorio._worker.dispatcher import LoopDispatcher
-from actorio._worker.executor import Executor, exit_code
+from actorio._worker.ending import Ending, leave, leave_by_signal
+from actorio._worker.executor import ActorEndsError, Executor, StopRequestedError, ends_by
 from actorio._worker.stall import StallWatch
 from actorio._worker.surroundings import forget_the_template, settle_in, take_over
 from actorio._worker.threads import ThreadDispatcher
@@ -45,8 +45,8 @@ from actorio._worker.threads import ThreadDispatcher
 if TYPE_CHECKING:
     from types import FrameType
 
-# How long a failed constructor waits for the node to take note, in seconds.
-_REPORT_TIMEOUT = 5.0
+    from actorio._model.certificate import DeathCertificate
+
 # CPython specialises code after a few dozen rounds.
 _WARM_UP_ROUNDS = 20
 
@@ -128,6 +128,15 @@ class _Life:
             lambda: NodeClient(directory, "actor", actor_id=birth.actor_id),
             self.guard.check,
         )
+        self.ending = Ending(
+            birth.actor_id,
+            birth.name,
+            lambda certificate, timeout: self.runtime.node().report_end(certificate, timeout),
+        )
+        self.executor: Executor | None = None
+        self.dispatcher: LoopDispatcher | None = None
+        # May SIGTERM interrupt the main thread where it is? And has it come?
+        self._is_interruptible = self._is_stop_asked = False
 
     def live(self) -> NoReturn:
         """Runs the actor until something ends it."""
@@ -135,13 +144,16 @@ class _Life:
         take_over(self.birth.surroundings)
         output.use_lines()
         output.forward_records(output.RecordForwarder(self.birth.name, self.runtime.node))
-        signal.signal(signal.SIGTERM, _end_on_request)
+        faulthandler.enable()
         runtime.install(self.runtime)
         if self.birth.is_async:
             self._live_on_loop()
         else:
             self._live_in_threads()
         leave(0)
+
+    def _report_end(self, certificate: DeathCertificate, timeout: float) -> None:
+        self.runtime.node().report_end(certificate, timeout)
 
     def _load(self) -> Executor:
         executor = Executor(self.birth)
@@ -161,10 +173,17 @@ class _Life:
     def _live_on_loop(self) -> None:
         loop = new_loop()
         asyncio.set_event_loop(loop)
+        loop.add_signal_handler(signal.SIGTERM, self._end_on_loop, loop, None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         # The loop itself keeps only a weak reference to a task.
         start = loop.create_task(self._start_on_loop(loop))
-        loop.run_until_complete(start)
-        loop.run_forever()
+        try:
+            loop.run_until_complete(start)
+            loop.run_forever()
+        except SystemExit as error:
+            # Raised in a task that is no call.
+            self._end_on_loop(loop, ends_by(error))
+            loop.run_forever()
 
     async def _start_on_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -176,24 +195,72 @@ class _Life:
             executor.construct(args, kwargs)
         except BaseException as error:  # whatever the constructor raises ends the actor
             self._fail(error)
+        self.executor = executor
         self.guard.arm()
         watch = StallWatch(loop, self.birth.name, self.birth.stall_limit)
-        dispatcher = LoopDispatcher(loop, executor, self.birth.max_concurrency, watch, leave)
-        watch.start(dispatcher.is_running)
-        Server(loop, self.listener, dispatcher.on_requests)
+        end = functools.partial(self._end_on_loop, loop)
+        self.dispatcher = LoopDispatcher(loop, executor, self.birth.max_concurrency, watch, end)
+        watch.start(self.dispatcher.is_running)
+        Server(loop, self.listener, self.dispatcher.on_requests)
+
+    def _end_on_loop(self, loop: asyncio.AbstractEventLoop, end: ActorEndsError | None) -> None:
+        """Begins the end; without ``end``, because of a SIGTERM."""
+        if self.ending.claim():
+            self._last_task = loop.create_task(self._finish_on_loop(end))
+
+    async def _finish_on_loop(self, end: ActorEndsError | None) -> None:
+        if end is not None and end.cause is not None:
+            self.ending.say_why(end.cause)
+        if self.dispatcher is not None:
+            await self.dispatcher.finish(is_urgent=end is None)
+        await self.ending.run_hook_on_loop(self.executor)
+        if end is None:
+            leave_by_signal()
+        leave(end.code)
 
     # --- threaded actors ----------------------------------------------------------------------------------------
 
     def _live_in_threads(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         try:
             executor = self._load()
             args, kwargs = executor.arguments()
             executor.construct(tuple(map(self._resolve, args)), {k: self._resolve(v) for k, v in kwargs.items()})
         except BaseException as error:  # whatever the constructor raises ends the actor
             self._fail(error)
-        dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, leave)
+        self.executor = executor
+        dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, self._end_in_thread)
         threading.Thread(target=self._serve, args=(dispatcher,), name="actorio-mailbox", daemon=True).start()
-        dispatcher.work()
+        try:
+            self._is_interruptible = True
+            if not self._is_stop_asked:
+                dispatcher.work()
+            self._end_by_signal()
+        except StopRequestedError:
+            self._end_by_signal()
+
+    def _end_by_signal(self) -> NoReturn:
+        if self.ending.claim():
+            self.ending.run_hook(self.executor)
+            leave_by_signal()
+        _leave_it_to_another_thread()
+
+    def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
+        # The constructor is left to finish: what it has begun, the hook can undo only then.
+        self._is_stop_asked = True
+        if self._is_interruptible:
+            self._is_interruptible = False
+            raise StopRequestedError
+
+    def _end_in_thread(self, dispatcher: ThreadDispatcher, end: ActorEndsError) -> NoReturn:
+        if self.ending.claim():
+            if end.cause is not None:
+                self.ending.say_why(end.cause)
+            dispatcher.finish()
+            self.ending.run_hook(self.executor)
+            leave(end.code)
+        _leave_it_to_another_thread()
 
     def _serve(self, dispatcher: ThreadDispatcher) -> None:
         loop = new_loop()
@@ -208,30 +275,17 @@ class _Life:
     def _fail(self, error: BaseException) -> NoReturn:
         """Tells the node why there is no actor, and ends."""
         if isinstance(error, SystemExit):
-            leave(exit_code(error))
-        certificate = DeathCertificate(
-            self.birth.actor_id,
-            self.birth.name,
-            pid=os.getpid(),
-            cause="constructor",
-            detail=remote_traceback(error),
-        )
-        with suppress(Exception):
-            self.runtime.node().report_end(certificate, _REPORT_TIMEOUT)
+            end = ends_by(error)
+            if end.cause is not None:
+                self.ending.say_why(end.cause)
+            leave(end.code)
+        self.ending.say_why("constructor", remote_traceback(error))
         leave(1)
 
 
-def leave(code: int) -> NoReturn:
-    """Ends the process from any thread: exit functions run, what was printed is written."""
-    with suppress(BaseException):
-        atexit._run_exitfuncs()  # noqa: SLF001  # os._exit skips them; multiprocessing's children call it as well
-    output.flush()
-    os._exit(code & 0xFF)
-
-
-def _end_on_request(_number: int, _frame: FrameType | None) -> NoReturn:
-    output.flush()
-    os._exit(128 + signal.SIGTERM)
+def _leave_it_to_another_thread() -> NoReturn:
+    threading.Event().wait()
+    raise AssertionError("another thread ends the process")
 
 
 if __name__ == "__main__":

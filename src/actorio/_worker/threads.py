@@ -28,10 +28,12 @@ class ThreadDispatcher:
     """Hands calls to threads.
 
     Args:
-        end: ends the process with an exit code; called in the thread whose method asked for it.
+        end: ends the process; called in the thread whose method asked for it.
     """
 
-    def __init__(self, executor: Executor, limit: int, end: Callable[[int], None]) -> None:
+    def __init__(
+        self, executor: Executor, limit: int, end: Callable[[ThreadDispatcher, ActorEndsError], object]
+    ) -> None:
         self._executor = executor
         self._end = end
         self._mailbox: Mailbox[Delivered] = Mailbox(limit)
@@ -43,6 +45,9 @@ class ThreadDispatcher:
         # the other, and do not pay for the change of threads.
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._threads = 1
+        self._is_closed = False
+        # One of the calls that ran when the end began has ended.
+        self._others_ended = threading.Event()
 
     def on_requests(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
         """Takes a batch of requests, in order. In the loop's thread."""
@@ -72,7 +77,7 @@ class ThreadDispatcher:
                 try:
                     frame = self._execute(call)
                 except ActorEndsError as end:
-                    self._end(end.code)
+                    self._end(self, end)
                     return
                 connection = call[0]
                 call = self._next()
@@ -82,10 +87,26 @@ class ThreadDispatcher:
         """Says that a call has ended; returns the one to go on with, None when none waits."""
         with self._lock:
             following = self._mailbox.finish()
+            if self._is_closed:
+                self._others_ended.set()
+                return None
             if following is not None:
                 # At the end: those that were admitted before it must not be overtaken.
                 self._admitted.append(following)
             return self._admitted.popleft() if self._admitted else None
+
+    def finish(self) -> None:
+        """Starts no more calls, and waits for those that run in other threads; called in one that runs a call."""
+        with self._lock:
+            self._is_closed = True
+            self._mailbox.clear()
+            # Those that were admitted and not begun count as running.
+            for _ in range(len(self._admitted)):
+                self._mailbox.finish()
+            self._admitted.clear()
+        while self._mailbox.running > 1:
+            self._others_ended.wait()
+            self._others_ended.clear()
 
     def _execute(self, call: Delivered) -> bytes:
         executor = self._executor

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from actorio._caller.revival import ENTRY, import_path
+from actorio._caller.revival import ENTRY, import_path, open_log
 from actorio._transport.sockets import listen
 
 if TYPE_CHECKING:
@@ -28,12 +28,14 @@ class Launch:
 
     def __init__(self, directory: SessionDirectory) -> None:
         self._directory = directory
-        with listen(f"{directory.path}/node") as listener:
+        # Not the driver's standard error, which a session with detached actors would keep open.
+        with listen(f"{directory.path}/node") as listener, open_log(directory.path) as log:
             self._listener = listener.fileno()
             self.process = subprocess.Popen(  # noqa: S603  # our own module
                 [sys.executable, "-m", "actorio._node", ENTRY],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
+                stderr=log,
                 pass_fds=(self._listener, directory.lock),
                 start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(import_path())},

@@ -1,0 +1,34 @@
+"""What is built upon actors, with the names Ray has for it: ``from actorio.util import ActorPool``.
+
+Names are imported when they are first used, as those of `actorio` are.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actorio.util.actor_pool import ActorPool as ActorPool
+    from actorio.util.async_actor_pool import AsyncActorPool as AsyncActorPool
+
+# Public name: (module, name there).
+_PLACES = {
+    "ActorPool": ("actorio.util.actor_pool", "ActorPool"),
+    "AsyncActorPool": ("actorio.util.async_actor_pool", "AsyncActorPool"),
+}
+
+__all__ = [*_PLACES]  # noqa: PLE0604  # names, each of them a string
+
+
+def __getattr__(name: str) -> Any:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module 'actorio.util' has no attribute {name!r}")
+    value = getattr(importlib.import_module(place[0]), place[1])
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*_PLACES, *(name for name in globals() if name.startswith("__"))])
