@@ -569,6 +569,16 @@ class Model(RuleBasedStateMachine):
     # -- what must hold --------------------------------------------------------------------------------------------
 
     @invariant()
+    def all_promises_hold(self):
+        self.the_same_actors_live_in_the_same_states()
+        self.a_name_belongs_to_one_living_actor_and_is_free_exactly_when_that_is_dead()
+        self.who_is_to_end_has_been_told_and_nobody_else()
+        self.a_creation_waits_only_for_the_name_of_an_actor_that_ends()
+        self.questions_are_open_about_the_living_only()
+        self.restarts_are_within_the_budget()
+        self.every_fork_is_for_an_actor_that_starts()
+        self.nothing_refers_to_the_dead()
+
     def the_same_actors_live_in_the_same_states(self):
         found = {actor_id: (each.state, each.pid) for actor_id, each in self.registry.living.items()}
         assert found == {life.spec.actor_id: (life.state, life.pid) for life in self.living()}
@@ -578,14 +588,12 @@ class Model(RuleBasedStateMachine):
             life.spec.is_detached and not life.is_unwanted for life in self.living()
         )
 
-    @invariant()
     def a_name_belongs_to_one_living_actor_and_is_free_exactly_when_that_is_dead(self):
         assert self.names == {life.name: life for life in self.living() if life.name}
         for (namespace, name), life in self.names.items():
             assert self.registry.names.get(namespace, name) == life.spec.actor_id
         assert len(self.registry.names._actors) == len(self.names)
 
-    @invariant()
     def who_is_to_end_has_been_told_and_nobody_else(self):
         for life in self.living():
             assert self.registry.living[life.spec.actor_id].is_unwanted == life.is_unwanted
@@ -593,29 +601,24 @@ class Model(RuleBasedStateMachine):
             if life.state == "alive" and (life.is_unwanted or life.is_killed):
                 assert life.is_told
 
-    @invariant()
     def a_creation_waits_only_for_the_name_of_an_actor_that_ends(self):
         for creation in self.creations.values():
             if not creation.is_answered:
                 assert self.names[creation.life.name].is_unwanted
 
-    @invariant()
     def questions_are_open_about_the_living_only(self):
         numbers = [number for actor in self.registry.living.values() for _, number, _ in actor.questions]
         assert sorted(numbers) == sorted(number for number, each in self.questions.items() if each.state == "open")
 
-    @invariant()
     def restarts_are_within_the_budget(self):
         for life in self.lives.values():
             assert life.max_restarts == -1 or life.used <= life.max_restarts
 
-    @invariant()
     def every_fork_is_for_an_actor_that_starts(self):
         told = [life for kind, life, _ in self.news if kind in {"forked", "failed"}]
         starting = [life for life in self.living() if life.state == "starting"]
         assert sorted(map(id, self.forks + told)) == sorted(map(id, starting))
 
-    @invariant()
     def nothing_refers_to_the_dead(self):
         holders, living = self.registry._holders, {life.spec.actor_id for life in self.living()}
         named = {*holders._held, *holders._lent.values(), *holders._travelling}

@@ -102,6 +102,7 @@ class ActorMaker:
             max_restarts=options.max_restarts,
             policy=encode_policy(options.restart_policy or RestartPolicy()),
             held=held,
+            membership=b"" if options.membership is None else options.membership.encode(),
         )
         existing = self._start(birth, create, identity)
         return (loads(existing), False) if existing else (identity, True)

@@ -17,6 +17,7 @@ from actorio._caller.retries import RetriedResult
 from actorio._caller.sharing import Sharing
 from actorio._caller.tasks import TaskWorkers
 from actorio._caller.waiting import wait_until_done
+from actorio._caller.watching import watch
 from actorio._model.argument import has_references, take_references
 from actorio._model.errors import GetTimeoutError, RaySystemError
 from actorio._model.handle import ActorHandle
@@ -24,15 +25,17 @@ from actorio._model.reference import ObjectRef
 from actorio._model.status import Inventory
 from actorio._model.travel import NOTED, KeepingBytes, kept_by, take_notes
 from actorio._wire import payload as wire
+from actorio._wire.messages import End
 from actorio._wire.payload import UnpicklableError, dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from actorio._caller.creation import Home
     from actorio._caller.lane import Lane
     from actorio._caller.node import NodeClient
     from actorio._model.definition import ClassDefinition, MethodDefinition
+    from actorio._model.event import ActorEvent
     from actorio._model.handle import ActorIdentity
     from actorio._model.options import ActorOptions, Retried
     from actorio._wire.frames import Payload
@@ -134,6 +137,16 @@ class CallerRuntime:
         if not may_restart:
             self._killed.add(identity.address)
             self.contexts.sever(identity.address)
+
+    def end(self, identity: ActorIdentity) -> None:
+        """Ends an actor gracefully, for good."""
+        self._check_session(identity)
+        self.node().send(End(identity.actor_id))
+
+    def watch(self, identity: ActorIdentity) -> AsyncIterator[ActorEvent]:
+        """Yields what happens to an actor, until it is dead."""
+        self._check_session(identity)
+        return watch(self.node(), identity.actor_id)
 
     def get_actor(self, name: str, namespace: str | None) -> ActorHandle:
         """Returns a weak handle on the actor of this name."""

@@ -21,6 +21,7 @@ DeathCause = Literal[
     "killed",
     "out_of_scope",
     "owner_died",
+    "supervised",
     "shutdown",
     "node_lost",
     "zygote_lost",
@@ -48,6 +49,7 @@ _ADVICE: Final = {
         'or create it with lifetime="detached".'
     ),
     "owner_died": 'Create the actor in a process that lives longer, or with lifetime="detached".',
+    "supervised": "Look at the member of its group that failed first.",
     "shutdown": "Call init() again and create the actor anew; handles do not outlive their session.",
     "node_lost": "Call shutdown(), then init(), and create the actors again.",
     "zygote_lost": "Call shutdown(), then init(), and create the actors again.",
@@ -62,6 +64,7 @@ _REASONS: Final = {
     "stopped": "it was asked to end",
     "out_of_scope": "its last handle is gone",
     "owner_died": "the process that made it has ended",
+    "supervised": "its supervisor ended it together with others of its group",
     "shutdown": "its session was shut down",
     "node_lost": "the node process of its session was lost",
     "zygote_lost": "the process that starts actors was lost",

@@ -10,8 +10,9 @@ from actorio._model.options import METHOD_OPTIONS, retried, validate
 from actorio._model.travel import note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
+    from actorio._model.event import ActorEvent
     from actorio._model.options import Retried
     from actorio._model.reference import ObjectRef
 
@@ -98,12 +99,23 @@ class ActorHandle:
     def __getattr__(self, name: str) -> ActorMethod:
         identity: ActorIdentity = self.__dict__["_actorio_identity"]
         definition = identity.definition.methods.get(name) or _BUILT_IN.get(name)
+        if definition is None and name == "watch":
+            # No attribute of its own: a class may have a method of that name.
+            return self._watch  # type: ignore[return-value]
         if definition is None:
             raise AttributeError(_no_such_method(identity.definition, name), name=name, obj=self)
         method = ActorMethod(identity, definition, name)
         # The next look-up finds it without coming here.
         self.__dict__[name] = method
         return method
+
+    def _watch(self) -> AsyncIterator[ActorEvent]:
+        """Yields what happens to the actor: ``async for event in handle.watch()``.
+
+        Begins with its present state; ends when it is dead for good, or its session is over. Safe to cancel. Yields
+        `ActorEvent`: started, restarting (with the cause), died (with the cause). Only in a running event loop.
+        """
+        return runtime.of_handles().watch(self.__dict__["_actorio_identity"])
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from actorio._model.restarts import RestartPolicy
+
+if TYPE_CHECKING:
+    from actorio._model.supervision import Membership
 
 _NONE: Final = type(None)
 _NUMBER: Final = (int, float)
@@ -297,6 +300,7 @@ class ActorOptions:
     max_task_retries: int = 0
     retry_exceptions: Retried = False
     restart_policy: RestartPolicy | None = None
+    membership: Membership | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any], where: str = "@remote") -> Self:

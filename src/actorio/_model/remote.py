@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from actorio._model.handle import ActorHandle
     from actorio._model.reference import ObjectRef
+    from actorio._model.supervision import Membership
 
 
 class ActorClass:
@@ -28,6 +30,7 @@ class ActorClass:
         self._options = dict(options)
         self._definition: ClassDefinition | None = None
         self._payload: bytes | None = None
+        self._membership: Membership | None = None
         self.__name__ = cls.__name__
         self.__qualname__ = cls.__qualname__
         self.__module__ = cls.__module__
@@ -49,6 +52,8 @@ class ActorClass:
         definition.constructor.check(args, kwargs)
         current = runtime.current()
         options = ActorOptions.of(self._options)
+        if self._membership is not None:
+            options = replace(options, membership=self._membership)
         if self._payload is None:
             self._payload = current.pickle_definition(self._cls)
         return current.create(definition, self._payload, args, kwargs, options)
@@ -61,8 +66,15 @@ class ActorClass:
             TypeError: a value of the wrong type.
         """
         given = validate(ACTOR_OPTIONS, options, f"{self.__name__}.options()")
-        changed = ActorClass(self._cls, {**self._options, **given})
-        changed._definition, changed._payload = self._definition, self._payload
+        return self._changed({**self._options, **given}, self._membership)
+
+    def supervised(self, membership: Membership) -> ActorClass:
+        """Returns this class with a place in a supervised group; for `actorio.util.Supervisor`."""
+        return self._changed(self._options, membership)
+
+    def _changed(self, options: Mapping[str, Any], membership: Membership | None) -> ActorClass:
+        changed = ActorClass(self._cls, options)
+        changed._definition, changed._payload, changed._membership = self._definition, self._payload, membership
         return changed
 
     def __call__(self, /, *_args: Any, **_kwargs: Any) -> NoReturn:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import concurrent.futures
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 
     from actorio._model.definition import ClassDefinition, MethodDefinition
+    from actorio._model.event import ActorEvent
     from actorio._model.handle import ActorHandle, ActorIdentity
     from actorio._model.options import ActorOptions, Retried
     from actorio._model.reference import ObjectRef
@@ -105,6 +106,12 @@ class Runtime(Protocol):
 
     def kill(self, identity: ActorIdentity, *, may_restart: bool) -> None:
         """Ends an actor at once."""
+
+    def end(self, identity: ActorIdentity) -> None:
+        """Ends an actor gracefully, for good."""
+
+    def watch(self, identity: ActorIdentity) -> AsyncIterator[ActorEvent]:
+        """Yields what happens to an actor."""
 
     def get_actor(self, name: str, namespace: str | None) -> ActorHandle:
         """Returns a weak handle on the actor of this name."""

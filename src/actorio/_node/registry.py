@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from actorio._model.certificate import DeathCause, DeathCertificate
+from actorio._node.groups import Groups
 from actorio._node.holders import Holders
 from actorio._node.instructions import Answer, Bury, End, Fork, ForkLater, Happened, Instruction, Kill, Made
 from actorio._node.names import Names
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from actorio._node.spec import Spec
+    from actorio._node.supervision import Plan
 
 # Certificates of the longest dead are forgotten beyond this number.
 MAX_DEAD = 100_000
@@ -77,6 +79,7 @@ class Registry:
         self.names = Names()
         self._random = random
         self._holders = Holders()
+        self._groups = Groups()
         self._by_pid: dict[int, Actor] = {}
         self._dead: dict[str, DeathCertificate] = {}
 
@@ -90,6 +93,7 @@ class Registry:
                 return self._name_is_taken(self.living[holder], asker, number, spec, gets_existing=gets_existing)
             self.names.take(spec.namespace, spec.name, spec.actor_id)
         self.living[spec.actor_id] = Actor(spec)
+        self._groups.add(spec)
         self._holders.need(spec.held)
         self._holders.hold(spec.actor_id, spec.owner)
         fork: list[Instruction] = [Fork(spec.actor_id)]
@@ -115,6 +119,7 @@ class Registry:
         if spec.name:
             self.names.take(spec.namespace, spec.name, spec.actor_id)
         self._holders.need(spec.held)
+        self._groups.add(spec)
         if pid:
             actor.state, actor.pid = "alive", pid
             self._by_pid[pid] = actor
@@ -189,7 +194,28 @@ class Registry:
         return [] if actor is None else self._died(actor, code, stderr_tail, now)
 
     def _died(self, actor: Actor, code: int, stderr_tail: list[str], now: float) -> list[Instruction]:
+        if actor.spec.membership is not None:
+            delay, plan = self._groups.member_died(actor.spec, now, is_wanted=not actor.is_unwanted)
+            return [*self._end_process(actor, code, stderr_tail, delay, now), *self._carry_out(plan, now)]
         delay = None if actor.is_unwanted else actor.spec.budget.died(now, self._random)
+        return self._end_process(actor, code, stderr_tail, delay, now)
+
+    def _carry_out(self, plan: Plan, now: float) -> list[Instruction]:
+        """Does what a group wants: its members are ended and started again together."""
+        done: list[Instruction] = []
+        for actor_id in plan.stop:
+            actor = self.living[actor_id]
+            actor.cause = actor.cause or "supervised"
+            actor.is_unwanted = actor.is_unwanted or plan.gives_up
+            done += self._order(actor, "end", now)
+        for actor_id in plan.start:
+            self.living[actor_id].state = "starting"
+            done.append(Fork(actor_id))
+        return done
+
+    def _end_process(
+        self, actor: Actor, code: int, stderr_tail: list[str], delay: float | None, now: float
+    ) -> list[Instruction]:
         certificate = self._certify(actor, code, stderr_tail, will_restart=delay is not None)
         answers: list[Instruction] = [Answer(asker, number, certificate) for asker, number, _ in actor.questions]
         actor.questions.clear()
@@ -201,6 +227,9 @@ class Registry:
         actor.state, actor.cause, actor.detail, actor.order = "waiting", None, "", ""
         actor.last_death, actor.died_at = certificate, now
         actor_id = actor.spec.actor_id
+        if actor.spec.membership is not None:
+            # Its group says when.
+            return [*answers, news]
         return [*answers, news, ForkLater(actor_id, delay)]
 
     def _certify(self, actor: Actor, code: int, stderr_tail: list[str], *, will_restart: bool) -> DeathCertificate:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model.certificate import DeathCertificate
 from actorio._model.restarts import RestartBudget, RestartPolicy, decode_policy
+from actorio._model.supervision import Membership
 from actorio._node import boot as boots
 from actorio._node import instructions as do
 from actorio._node.client import Client
@@ -152,6 +153,7 @@ class Node:
 
     def _create(self, client: Client, message: m.Create, payload: Payload) -> None:
         descriptors = client.take_descriptors(2)
+        membership = Membership.decode(message.membership) if message.membership else None
         spec = Spec(
             message.actor_id,
             message.label,
@@ -159,13 +161,15 @@ class Node:
             client.peer,
             client.pid,
             self._driver_of(client),
-            RestartBudget(message.max_restarts, decode_policy(message.policy)),
+            # A group's rules take the place of the actor's own.
+            RestartBudget(-1) if membership else RestartBudget(message.max_restarts, decode_policy(message.policy)),
             time.time(),
             message.name,
             message.namespace,
             message.is_detached,
             bytes(payload),
             message.held,
+            membership,
         )
         self._life.lay(spec.actor_id, tuple(descriptors))
         self._life.perform(self._registry.create(client, message.id, spec, gets_existing=message.gets_existing))

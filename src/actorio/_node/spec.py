@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from actorio._model.restarts import RestartBudget  # noqa: TC001  # msgspec reads the annotation
+from actorio._model.supervision import Membership  # noqa: TC001  # msgspec reads the annotation
 
 
 class Spec(msgspec.Struct, array_like=True):
@@ -18,6 +19,7 @@ class Spec(msgspec.Struct, array_like=True):
         driver: the driver at the root of its family: it gets the output.
         identity: the pickled identity that others get who ask for it by name.
         held: the actors that its constructor needs.
+        membership: its place in a supervised group, if it has one.
     """
 
     actor_id: str
@@ -33,6 +35,7 @@ class Spec(msgspec.Struct, array_like=True):
     is_detached: bool = False
     identity: bytes = b""
     held: tuple[str, ...] = ()
+    membership: Membership | None = None
 
     def encode(self) -> bytes:
         """Returns the spec as bytes."""

@@ -45,6 +45,13 @@ class Call(Message, tag=1, frozen=True):
     lent: tuple[Lent, ...] = ()
 
 
+class Inspect(Message, tag=3, frozen=True):
+    """Tell me about yourself: ``"stats"`` or ``"tasks"``. Answered with a `Result` whose payload is msgpack."""
+
+    id: int
+    what: str
+
+
 class Fetch(Message, tag=2, frozen=True):
     """Send me the value of the reference that you made under this number, when it is there."""
 
@@ -113,6 +120,8 @@ class Create(Message, tag=3, frozen=True):
     max_restarts: int = 0
     policy: bytes = b""
     held: tuple[str, ...] = ()
+    # An encoded `Membership`, for an actor that is supervised in a group.
+    membership: bytes = b""
 
 
 class Kill(Message, tag=4, frozen=True):
@@ -355,7 +364,7 @@ class Exited(Message, tag=4, frozen=True):
     code: int
 
 
-Inbound = Call | Fetch
+Inbound = Call | Fetch | Inspect
 Reply = Result | Failure
 Control = (
     Hello | Welcome | Create | Kill | AskDeath | Death | Failed | Noted | Output | Record | Stop | Stopped | Created

@@ -30,7 +30,8 @@ _LONGEST_SOCKET = 17
 _REMOVAL_PAUSE, _REMOVAL_TRIES = 0.02, 50
 # What says who may take part in a session.
 _INFO = "session"
-_OWN_INFO = f"protocol {VERSION}, Python {sys.version_info[0]}.{sys.version_info[1]}, {sys.prefix}\n"
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+_OWN_INFO = f"protocol {VERSION}, Python {sys.version_info[0]}.{sys.version_info[1]}, {sys.prefix}, {_PACKAGE}\n"
 
 
 class SessionDirectory:

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from actorio.util.actor_pool import ActorPool as ActorPool
     from actorio.util.async_actor_pool import AsyncActorPool as AsyncActorPool
+    from actorio.util.names import list_named_actors as list_named_actors
+    from actorio.util.supervisor import Supervisor as Supervisor
 
 # Public name: (module, name there).
 _PLACES = {
     "ActorPool": ("actorio.util.actor_pool", "ActorPool"),
     "AsyncActorPool": ("actorio.util.async_actor_pool", "AsyncActorPool"),
+    "Supervisor": ("actorio.util.supervisor", "Supervisor"),
+    "list_named_actors": ("actorio.util.names", "list_named_actors"),
 }
 
 __all__ = [*_PLACES]  # noqa: PLE0604  # names, each of them a string
