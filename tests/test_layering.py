@@ -26,8 +26,16 @@ PURE_FILES = {
     "_model/failure.py": frozenset(),
     # It names the signal that ended a process; it sends and handles none.
     "_model/certificate.py": frozenset({"signal"}),
+    "_model/restarts.py": frozenset(),
+    "_model/status.py": frozenset(),
+    "_model/supervision.py": frozenset(),
     "_worker/mailbox.py": frozenset(),
     "_node/registry.py": frozenset(),
+    "_node/holders.py": frozenset(),
+    "_node/names.py": frozenset(),
+    "_node/groups.py": frozenset(),
+    "_node/instructions.py": frozenset(),
+    "_node/supervision.py": frozenset(),
     "_node/lines.py": frozenset(),
 }
 

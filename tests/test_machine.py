@@ -16,7 +16,7 @@ from tests.programs import output_of, run
 
 import actorio
 from actorio._transport import sockets
-from actorio.engines.directory import SessionDirectory
+from actorio.engines.directory import Sessions
 from actorio.exceptions import ActorDiedError, ActorUnavailableError, RaySystemError
 
 
@@ -210,9 +210,14 @@ def base(monkeypatch, tmp_path_factory):
     return folder / "actorio"
 
 
+def new_directory():
+    with Sessions() as sessions:
+        return sessions.create()
+
+
 def test_sessions_that_begin_and_end_at_the_same_moment_leave_each_other_alone(base):
     def begin_and_end(_):
-        directory = SessionDirectory()
+        directory = new_directory()
         with sockets.listen(f"{directory.path}/node"):
             is_there = Path(directory.path, "lock").exists()
         directory.remove()
@@ -224,7 +229,7 @@ def test_sessions_that_begin_and_end_at_the_same_moment_leave_each_other_alone(b
 
 def test_a_directory_that_others_may_read_is_closed_to_them(base):
     base.mkdir(mode=0o755)
-    directory = SessionDirectory()
+    directory = new_directory()
     assert stat.S_IMODE(base.stat().st_mode) == 0o700
     directory.remove()
     assert not base.exists()
@@ -234,19 +239,19 @@ def test_a_directory_of_somebody_else_is_refused(base, monkeypatch):
     base.mkdir(mode=0o700)
     monkeypatch.setattr(os, "getuid", lambda: base.stat().st_uid + 1)
     with pytest.raises(PermissionError, match="belongs to somebody else"):
-        SessionDirectory()
+        new_directory()
 
 
 def test_a_link_in_place_of_the_directory_is_refused(base, tmp_path):
     base.symlink_to(tmp_path)
     with pytest.raises(PermissionError, match="belongs to somebody else"):
-        SessionDirectory()
+        new_directory()
 
 
 def test_a_file_in_the_directory_of_all_sessions_does_no_harm(base):
     base.mkdir(mode=0o700)
     (base / "note").touch()
-    SessionDirectory().remove()
+    new_directory().remove()
     assert (base / "note").exists()
 
 

@@ -20,9 +20,12 @@ from actorio.exceptions import ActorClassInheritanceException, GetTimeoutError, 
 PUBLIC = {
     "ActorHandle",
     "ObjectRef",
+    "RestartPolicy",
+    "actor",
     "cloudpickle",
     "exceptions",
     "get",
+    "get_actor",
     "get_runtime_context",
     "init",
     "is_initialized",
@@ -31,6 +34,7 @@ PUBLIC = {
     "put",
     "remote",
     "shutdown",
+    "util",
     "wait",
 }
 
@@ -333,7 +337,7 @@ PLACES = {
     ("option", "error", "text"),
     [
         ({"max_concurency": 2}, ValueError, "did you mean max_concurrency"),
-        ({"max_restarts": 2}, ValueError, "max_restarts of Ray is not supported here yet"),
+        ({"max_pending_calls": 2}, ValueError, "max_pending_calls of Ray is not supported here yet"),
         ({"max_concurrency": "2"}, TypeError, "must be int or None"),
         ({"max_concurrency": True}, TypeError, "must be int or None"),
         ({"max_concurrency": 0}, ValueError, "must be at least 1"),
@@ -590,7 +594,7 @@ def test_handles_are_equal_when_their_actor_is_the_same(session):
 
 
 def test_dir_lists_the_methods_and_those_of_every_actor(session):
-    assert sorted(dir(Counter.remote())) == ["__init__", "__ray_call__", "__ray_ready__", "add"]
+    assert sorted(dir(Counter.remote())) == ["__init__", "__ray_call__", "__ray_ready__", "__ray_terminate__", "add"]
 
 
 @actorio.remote

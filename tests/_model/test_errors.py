@@ -457,7 +457,40 @@ def test_a_failed_constructor_is_told_apart():
     assert not died(cause="exit").actor_init_failed
 
 
-def test_a_death_keeps_its_certificate_when_pickled():
-    error = died(cause="exit", code=3)
+def unavailable(*, may_have_run=True, **facts):
+    facts |= {"actor_id": "cd" * 16, "class_name": "Account", "pid": 7, "will_restart": True}
+    return ActorUnavailableError.from_certificate(DeathCertificate(**facts), "Account.deposit", may_have_run)
+
+
+def test_a_named_actor_is_called_by_its_name():
+    assert f"Account 'savings' (pid 7, actor id {'cd' * 16}) is dead" in str(died(cause="exit", name="savings"))
+
+
+def test_the_death_of_an_actor_that_was_restarted_says_how_often():
+    text = str(died(cause="signal", code=9, restarts=2, max_restarts=2))
+    assert "is dead" in text
+    assert "had been restarted 2 of 2 times" in text
+    assert "restarted" not in str(died(cause="signal", code=9, max_restarts=2))
+
+
+def test_an_actor_that_comes_back_is_unavailable_and_the_text_says_how_often_it_will():
+    text = str(unavailable(cause="signal", code=11, restarts=1, max_restarts=3))
+    for words in (
+        f"Account (pid 7, actor id {'cd' * 16}) has died and is being restarted (restart 1, 2 more to go)",
+        "its process was ended by SIGSEGV",
+        "The call Account.deposit() may have run",
+        "max_task_retries",
+    ):
+        assert words in text
+    assert "restart 5, without end" in str(unavailable(cause="exit", code=1, restarts=5, max_restarts=-1))
+
+
+def test_a_call_that_did_not_reach_an_unavailable_actor_is_said_not_to_have_run():
+    assert "Account.deposit() was not run" in str(unavailable(may_have_run=False))
+
+
+@pytest.mark.parametrize("make", [died, unavailable])
+def test_a_death_keeps_its_certificate_when_pickled(make):
+    error = make(cause="exit", code=3, name="savings", restarts=1, max_restarts=2)
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.certificate, again.actor_id) == (str(error), error.certificate, "cd" * 16)

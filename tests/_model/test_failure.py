@@ -1,11 +1,12 @@
 import pickle
+import typing
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorio._model.certificate import DeathCertificate, signal_name
+from actorio._model.certificate import DeathCause, DeathCertificate, signal_name
 from actorio._model.failure import TaskFailure
 
 TEXT = st.text(st.sampled_from("ab\n\x00é€\udc80😀"), max_size=8)
@@ -62,13 +63,26 @@ def certificate(**changes):
     return DeathCertificate(**(values | changes))
 
 
-@given(TEXT, st.lists(TEXT, max_size=3), st.integers(0, 255))
-def test_a_certificate_travels_with_any_text_in_it(detail, lines, code):
-    sent = certificate(cause="exit", code=code, detail=detail, stderr_tail=lines)
+@given(TEXT, st.lists(TEXT, max_size=3), TEXT, st.integers(0, 255))
+def test_a_certificate_travels_with_any_text_in_it(detail, lines, name, code):
+    sent = certificate(cause="exit", code=code, detail=detail, stderr_tail=lines, name=name)
     received = DeathCertificate.decode(sent.encode())
     assert received.code == code
     assert received.detail == detail.replace("\udc80", "\\udc80")
     assert received.stderr_tail == [line.replace("\udc80", "\\udc80") for line in lines]
+    assert received.name == name.replace("\udc80", "\\udc80")
+
+
+@given(st.integers(0, 1 << 63), st.integers(-1, (1 << 63) - 1), st.booleans())
+def test_a_certificate_says_what_was_restarted_and_whether_the_actor_comes_back(restarts, max_restarts, will_restart):
+    sent = certificate(restarts=restarts, max_restarts=max_restarts, will_restart=will_restart)
+    assert DeathCertificate.decode(sent.encode()) == sent
+
+
+def test_a_certificate_without_what_was_added_later_can_be_read():
+    short = msgspec.msgpack.encode(["ab", "Account", 7, "exit", 3, "", ["last"]])
+    read = DeathCertificate.decode(short)
+    assert (read.name, read.restarts, read.max_restarts, read.will_restart) == ("", 0, 0, False)
 
 
 def test_a_cause_of_death_that_does_not_exist_is_refused():
@@ -87,6 +101,12 @@ def test_a_cause_of_death_that_does_not_exist_is_refused():
         ({"cause": "constructor", "detail": "ValueError: too low"}, ["constructor raised", "ValueError: too low"]),
         ({"cause": "killed"}, ["killed by kill()"]),
         ({"cause": "killed", "detail": "its owner's end"}, ["killed by its owner's end"]),
+        ({"cause": "exit_actor"}, ["left by exit_actor()", "Create the actor again"]),
+        ({"cause": "terminated"}, ["__ray_terminate__()", "Create the actor again"]),
+        ({"cause": "stopped", "detail": "the command line (pid 9)"}, ["asked to end", "the command line (pid 9)"]),
+        ({"cause": "out_of_scope"}, ["its last handle is gone", "Keep a handle", 'lifetime="detached"']),
+        ({"cause": "owner_died"}, ["the process that made it has ended", 'lifetime="detached"']),
+        ({"cause": "supervised"}, ["its supervisor ended it", "failed first"]),
         ({"cause": "shutdown"}, ["shut down", "init()"]),
         ({"cause": "node_lost"}, ["node process", "init()"]),
         ({"cause": "zygote_lost"}, ["starts actors", "init()"]),
@@ -99,6 +119,62 @@ def test_each_cause_of_death_is_told_in_words_with_what_to_do(facts, words):
         assert word in text
 
 
+@pytest.mark.parametrize("cause", typing.get_args(DeathCause))
+def test_every_cause_of_death_has_a_reason_and_an_advice(cause):
+    found = certificate(cause=cause)
+    assert found.reason()
+    assert found.advice().endswith(".")
+    assert found.describe() == f"{found.reason()}\n{found.advice()}"
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict"),
+    [
+        ({}, "is dead"),
+        ({"restarts": 2, "max_restarts": 2}, "is dead"),
+        ({"will_restart": True, "restarts": 1, "max_restarts": 3}, "is being restarted (restart 1, 2 more to go)"),
+        ({"will_restart": True, "restarts": 3, "max_restarts": 3}, "is being restarted (restart 3, 0 more to go)"),
+        ({"will_restart": True, "restarts": 9, "max_restarts": -1}, "is being restarted (restart 9, without end)"),
+    ],
+)
+def test_what_becomes_of_the_actor_is_said_with_the_restarts_that_are_left(facts, verdict):
+    assert certificate(**facts).verdict().endswith(verdict)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"restarts": 1, "max_restarts": 1}, "restarted 1 of 1 time."),
+        ({"restarts": 1, "max_restarts": 2}, "restarted 1 of 2 times."),
+        ({"restarts": 7, "max_restarts": -1}, "restarted 7 of any number of times."),
+    ],
+)
+def test_restarts_that_were_used_are_told_of_the_dead_alone(facts, words):
+    assert words in certificate(**facts).describe()
+    assert "restarted" not in certificate(**facts, will_restart=True).describe()
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "is_unexpected"),
+    [
+        ("exit", 0, False),
+        ("exit", 1, True),
+        ("signal", 9, True),
+        ("constructor", 0, True),
+        ("unknown", 0, True),
+        ("exit_actor", 0, False),
+        ("terminated", 0, False),
+        ("stopped", 0, False),
+        ("killed", 0, False),
+        ("out_of_scope", 0, False),
+        ("owner_died", 0, False),
+        ("shutdown", 0, False),
+    ],
+)
+def test_an_end_that_nobody_asked_for_is_unexpected(cause, code, is_unexpected):
+    assert certificate(cause=cause, code=code).is_unexpected() == is_unexpected
+
+
 def test_the_last_line_on_stderr_that_is_not_blank_is_shown_where_it_explains():
     tail = ["first", "terminate called after throwing", "  "]
     assert "stderr: terminate called" in certificate(cause="signal", code=6, stderr_tail=tail).describe()
@@ -108,6 +184,7 @@ def test_the_last_line_on_stderr_that_is_not_blank_is_shown_where_it_explains():
 def test_the_actor_is_named_by_class_process_and_id():
     assert certificate().who() == f"Account (pid 7, actor id {'cd' * 16})"
     assert certificate(pid=0).who() == f"Account (actor id {'cd' * 16})"
+    assert certificate(name="savings").who() == f"Account 'savings' (pid 7, actor id {'cd' * 16})"
 
 
 def test_signals_are_told_by_name():

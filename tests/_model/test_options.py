@@ -8,19 +8,23 @@ from actorio._model.options import (
     ACTOR_OPTIONS,
     INIT_OPTIONS,
     METHOD_OPTIONS,
+    NAME_OPTIONS,
     TASK_OPTIONS,
     ActorOptions,
     InitOptions,
+    retried,
     validate,
     with_defaults,
 )
+from actorio._model.restarts import RestartPolicy
 
-TABLES = [INIT_OPTIONS, ACTOR_OPTIONS, TASK_OPTIONS, METHOD_OPTIONS]
+TABLES = [INIT_OPTIONS, ACTOR_OPTIONS, TASK_OPTIONS, METHOD_OPTIONS, NAME_OPTIONS]
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_every_default_is_itself_allowed(table):
-    defaults = with_defaults(table, {})
+# A name has to be given where one is asked for.
+@pytest.mark.parametrize(("table", "given"), [*((table, {}) for table in TABLES[:-1]), (NAME_OPTIONS, {"name": "bob"})])
+def test_every_default_is_itself_allowed(table, given):
+    defaults = with_defaults(table, given)
     assert validate(table, defaults, "here") == defaults
     assert set(defaults) == set(table)
 
@@ -35,10 +39,22 @@ def test_only_what_was_given_is_returned_so_that_options_can_be_merged():
     ("table", "given", "words"),
     [
         (ACTOR_OPTIONS, {"max_concurency": 2}, ["A.options()", "max_concurency=2", "did you mean max_concurrency"]),
-        (ACTOR_OPTIONS, {"colour": "red"}, ["colour='red'", "the options are allow_blocking_get, max_concurrency"]),
-        (ACTOR_OPTIONS, {"name": "bob"}, ["name='bob'", "not supported here yet"]),
-        (ACTOR_OPTIONS, {"lifetime": "detached"}, ["lifetime", "not supported here yet"]),
-        (ACTOR_OPTIONS, {"max_restarts": -1}, ["max_restarts", "not supported here yet"]),
+        (
+            ACTOR_OPTIONS,
+            {"colour": "red"},
+            ["colour='red'", "the options are allow_blocking_get, get_if_exists, lifetime"],
+        ),
+        (ACTOR_OPTIONS, {"name": ""}, ["name=''", "must not be empty"]),
+        (ACTOR_OPTIONS, {"name": "two\nlines"}, ["name='two", "must be printable"]),
+        (ACTOR_OPTIONS, {"name": "\ud800"}, ["name=", "must be printable"]),
+        (ACTOR_OPTIONS, {"name": "x" * 10_000}, ["10000 characters", "may have 1000"]),
+        (ACTOR_OPTIONS, {"namespace": ""}, ["namespace=''", "must not be empty"]),
+        (ACTOR_OPTIONS, {"lifetime": "for ever"}, ["lifetime='for ever'", "'detached'", "'non_detached'", "None"]),
+        (ACTOR_OPTIONS, {"max_restarts": -2}, ["max_restarts=-2", "at least -1"]),
+        (ACTOR_OPTIONS, {"max_task_retries": -2}, ["max_task_retries=-2", "at least -1"]),
+        (ACTOR_OPTIONS, {"retry_exceptions": [KeyError, "no"]}, ["'no' is not a class of exceptions"]),
+        (ACTOR_OPTIONS, {"retry_exceptions": [KeyboardInterrupt]}, ["KeyboardInterrupt", "not a class of exceptions"]),
+        (ACTOR_OPTIONS, {"max_pending_calls": 5}, ["max_pending_calls", "not supported here yet"]),
         (ACTOR_OPTIONS, {"num_returns": 2}, ["num_returns", "not supported here yet"]),
         (ACTOR_OPTIONS, {"max_concurrency": 0}, ["max_concurrency=0", "at least 1"]),
         (ACTOR_OPTIONS, {"num_cpus": float("nan")}, ["num_cpus=nan", "at least 0"]),
@@ -48,10 +64,14 @@ def test_only_what_was_given_is_returned_so_that_options_can_be_merged():
         (TASK_OPTIONS, {"max_concurrency": 2}, ["there is no option max_concurrency"]),
         (TASK_OPTIONS, {"max_retries": 2}, ["max_retries", "not supported here yet"]),
         (METHOD_OPTIONS, {"num_returns": 2}, ["num_returns=2", "only num_returns=1"]),
+        (METHOD_OPTIONS, {"max_task_retries": -2}, ["max_task_retries=-2", "at least -1"]),
+        (METHOD_OPTIONS, {"max_restarts": 1}, ["there is no option max_restarts"]),
         (METHOD_OPTIONS, {"concurrency_group": "io"}, ["concurrency_group", "not supported here yet"]),
         (INIT_OPTIONS, {"runtime_env": {}}, ["runtime_env", "not supported here yet"]),
         (INIT_OPTIONS, {"loop_stall_limit": 0}, ["loop_stall_limit=0", "greater than 0"]),
         (INIT_OPTIONS, {"namespace": ""}, ["namespace=''", "must not be empty"]),
+        (INIT_OPTIONS, {"address": ""}, ["address=''", "must not be empty"]),
+        (NAME_OPTIONS, {"name": ""}, ["name=''", "must not be empty"]),
         (INIT_OPTIONS, {"preload": ["numpy", "a b"]}, ["'a b'", "not the name of a module"]),
         (INIT_OPTIONS, {"preload": [3]}, ["3 is not the name of a module"]),
     ],
@@ -74,6 +94,16 @@ def test_a_wrong_option_is_a_value_error_that_names_it_and_what_is_allowed(table
         (INIT_OPTIONS, {"log_to_driver": "yes"}, "bool"),
         (INIT_OPTIONS, {"preload": "numpy"}, "list or tuple"),
         (INIT_OPTIONS, {"namespace": b"x"}, "str or None"),
+        (INIT_OPTIONS, {"address": 6379}, "str or None"),
+        (NAME_OPTIONS, {"name": None}, "str"),
+        (ACTOR_OPTIONS, {"name": 5}, "str or None"),
+        (ACTOR_OPTIONS, {"lifetime": True}, "str or None"),
+        (ACTOR_OPTIONS, {"get_if_exists": 1}, "bool"),
+        (ACTOR_OPTIONS, {"max_restarts": 1.5}, "int"),
+        (ACTOR_OPTIONS, {"max_restarts": None}, "int"),
+        (ACTOR_OPTIONS, {"max_restarts": True}, "int"),
+        (ACTOR_OPTIONS, {"retry_exceptions": KeyError}, "bool or list or tuple"),
+        (ACTOR_OPTIONS, {"restart_policy": {"window": 60}}, "RestartPolicy or None"),
         (METHOD_OPTIONS, {"num_returns": True}, "int"),
     ],
 )
@@ -93,10 +123,54 @@ def test_rays_options_without_a_meaning_here_are_accepted_and_have_no_effect():
 
 
 def test_the_records_hold_what_was_given_and_can_be_pickled():
-    options = InitOptions.of({"preload": ["numpy", "scipy.sparse"], "loop_stall_limit": 2, "log_to_driver": False})
-    assert options == InitOptions(log_to_driver=False, preload=("numpy", "scipy.sparse"), loop_stall_limit=2.0)
+    given = {"preload": ["numpy", "scipy.sparse"], "loop_stall_limit": 2, "log_to_driver": False}
+    options = InitOptions.of(given | {"address": "auto", "namespace": "here"})
+    assert options == InitOptions(
+        log_to_driver=False,
+        preload=("numpy", "scipy.sparse"),
+        loop_stall_limit=2.0,
+        address="auto",
+        namespace="here",
+    )
     assert pickle.loads(pickle.dumps(options)) == options
     assert ActorOptions.of({"max_concurrency": 5}) == ActorOptions(5, allow_blocking_get=False)
+
+
+def test_the_record_of_an_actor_holds_its_life_and_can_be_pickled():
+    given = {"name": "bob", "namespace": "here", "lifetime": "detached", "get_if_exists": True, "max_restarts": -1}
+    given |= {"max_task_retries": 3, "retry_exceptions": [KeyError], "restart_policy": RestartPolicy(window=60)}
+    options = ActorOptions.of(given)
+    assert options == ActorOptions(
+        name="bob",
+        namespace="here",
+        is_detached=True,
+        get_if_exists=True,
+        max_restarts=-1,
+        max_task_retries=3,
+        retry_exceptions=(KeyError,),
+        restart_policy=RestartPolicy(window=60.0),
+    )
+    assert pickle.loads(pickle.dumps(options)) == options
+
+
+@pytest.mark.parametrize("lifetime", [None, "non_detached"])
+def test_an_actor_is_not_detached_unless_that_is_said(lifetime):
+    assert not ActorOptions.of({"lifetime": lifetime}).is_detached
+
+
+@pytest.mark.parametrize("given", [{"get_if_exists": True}, {"namespace": "here"}])
+def test_what_is_about_a_name_needs_one(given):
+    (name,) = given
+    with pytest.raises(ValueError, match=rf"^A\.options\(\): {name}={given[name]!r} needs a name="):
+        ActorOptions.of(given, "A.options()")
+    assert ActorOptions.of(given | {"name": "bob"}).name == "bob"
+
+
+@pytest.mark.parametrize(
+    ("given", "found"), [(True, True), (False, False), ([], ()), ([KeyError, OSError], (KeyError, OSError))]
+)
+def test_retried_exceptions_are_all_none_or_those_of_some_classes(given, found):
+    assert retried(given) == found
 
 
 def test_the_records_refuse_what_the_table_refuses():

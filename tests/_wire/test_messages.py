@@ -14,6 +14,7 @@ from actorio._wire.frames import ProtocolError, frame
 from actorio._wire.messages import (
     Call,
     Control,
+    Hello,
     Inbound,
     Reply,
     Result,
@@ -24,6 +25,7 @@ from actorio._wire.messages import (
     reply_reader,
     zygote_reader,
 )
+from actorio._wire.version import VERSION
 
 # Every message with the reader of whoever receives it.
 READERS = {
@@ -65,8 +67,10 @@ def values_of(annotation):
     if annotation in BY_TYPE:
         return BY_TYPE[annotation]
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is tuple:
+    if origin is tuple and parts[-1] is ...:
         return st.lists(values_of(parts[0]), max_size=4).map(tuple)
+    if origin is tuple:
+        return st.tuples(*map(values_of, parts))
     if origin is list:
         return st.lists(values_of(parts[0]), max_size=4)
     if origin is dict:
@@ -191,10 +195,14 @@ FUZZER = """
 import random, sys
 from actorio._wire.frames import PREFIX, ProtocolError
 from actorio._wire.messages import control_reader, inbound_reader, reply_reader, zygote_reader
-from actorio._wire.messages import Call, Record, encode_header
+from actorio._wire.messages import Call, Create, Record, encode_header
 
 draw = random.Random(0)
-good = [encode_header(Call(1, "m", (1, 2))), encode_header(Record("a", 1, "b", 2, "c", 1.5, "d", 3, {"e": None}))]
+good = [
+    encode_header(Call(1, "m", (1, 2), (("a", 3),))),
+    encode_header(Record("a", 1, "b", 2, "c", 1.5, "d", 3, {"e": None})),
+    encode_header(Create("a", "b", 1, "c", "d", True, True, -1, b"e", ("f", "g"))),
+]
 seen = []
 
 def headers():
@@ -229,5 +237,21 @@ def test_reading_random_headers_imports_compiles_opens_and_runs_nothing():
 
 
 def test_a_message_is_an_array_so_that_fields_cost_no_names():
-    assert array_of(Call(1, "add")) == [1, 1, "add", []]
-    assert array_of(Result(7)) == [1, 7]
+    assert array_of(Call(1, "add")) == [1, 1, "add", [], []]
+    assert array_of(Call(1, "add", (3,), (("ab", 5),))) == [1, 1, "add", [3], [["ab", 5]]]
+    assert array_of(Result(7)) == [1, 7, []]
+    assert array_of(Result(7, (("ab", 5),))) == [1, 7, [["ab", 5]]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "array"),
+    [(Call, [1, 1, "add", [], [["ab"]]]), (Call, [1, 1, "add", [], ["ab"]]), (Result, [1, 7, [["ab", 5, 6]]])],
+)
+def test_a_handle_on_its_way_is_an_actor_and_a_token_and_nothing_else(kind, array):
+    with pytest.raises(ProtocolError, match="not a message"):
+        received(kind, array)
+
+
+def test_the_version_is_a_number_that_a_greeting_can_carry():
+    ((hello, _),) = control_reader().feed(encode(Hello(VERSION, "driver", 1)))
+    assert (hello.version, hello.peer, hello.actor_id) == (VERSION, "", "")

@@ -11,7 +11,8 @@ from actorio._wire.peer import ActorPeer, CallerPeer
 SMALL_LARGE = 16
 PAYLOADS = st.sampled_from([0, 1, SMALL_LARGE - 1, SMALL_LARGE, 5 * SMALL_LARGE]).map(lambda size: b"p" * size)
 CHUNKS = st.integers(0, 120)
-PARTS = st.lists(st.integers(0, 9), max_size=3)
+PARTS = st.lists(st.integers(0, 9), max_size=3).map(tuple)
+LENT = st.lists(st.tuples(st.sampled_from(["", "ab" * 16]), st.integers(1, 1 << 56)), max_size=2).map(tuple)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -40,13 +41,11 @@ class Peers(RuleBasedStateMachine):
         del pipe[:count]
         return data
 
-    @rule(
-        method=st.sampled_from(["", "add", "ü" * 40]), payload=PAYLOADS, parts=st.lists(st.integers(0, 9), max_size=3)
-    )
-    def call(self, method, payload, parts):
+    @rule(method=st.sampled_from(["", "add", "ü" * 40]), payload=PAYLOADS, parts=PARTS, lent=LENT)
+    def call(self, method, payload, parts, lent):
         number = len(self.made)
-        self.made.append((Call(number, method, tuple(parts)), payload))
-        self.to_actor += self.caller.call(number, f"token {number}", method, payload, tuple(parts))
+        self.made.append((Call(number, method, parts, lent), payload))
+        self.to_actor += self.caller.call(number, f"token {number}", method, payload, parts, lent)
 
     @rule(wanted=st.integers(0, 1 << 40))
     def fetch(self, wanted):
@@ -82,12 +81,12 @@ class Peers(RuleBasedStateMachine):
         return found + at_once(data)
 
     @precondition(lambda self: self.unanswered)
-    @rule(data=st.data(), payload=PAYLOADS, answer=st.sampled_from(["result", "failure", "pickled error"]))
-    def answer(self, data, payload, answer):
+    @rule(data=st.data(), payload=PAYLOADS, answer=st.sampled_from(["result", "failure", "pickled error"]), lent=LENT)
+    def answer(self, data, payload, answer, lent):
         number = self.unanswered.pop(data.draw(st.integers(0, len(self.unanswered) - 1)))
         if answer == "result":
-            self.answers[number] = (Result(number), payload)
-            self.to_caller += self.actor.result(number, payload)
+            self.answers[number] = (Result(number, lent), payload)
+            self.to_caller += self.actor.result(number, payload, lent)
         else:
             is_error = answer == "pickled error"
             self.answers[number] = (Failure(number, is_error), payload)

@@ -51,6 +51,7 @@ class Holdings:
         self._see_to = see_to
         # How many reasons of this process the node has noted.
         self._reasons: dict[str, int] = {}
+        self._pinned: dict[str, Lent] = {}
         self._holds: dict[str, weakref.ref[Hold]] = {}
         self._gone: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._lock = threading.RLock()
@@ -99,6 +100,11 @@ class Holdings:
             self._tell(m.Lend(actor_id, token))
         return lent
 
+    def pin(self, actor_id: str) -> None:
+        """Keeps an actor as long as this process lives."""
+        with self._lock:
+            self._pinned[actor_id] = self.lend((actor_id,))[0]
+
     def take_back(self, lent: Iterable[Lent]) -> None:
         """Those handles will not arrive."""
         for _, token in lent:
@@ -136,7 +142,8 @@ class Holdings:
         """Returns what a new node has to be told."""
         with self._lock:
             self._reasons = dict.fromkeys(self._reasons, 1)
-            return [m.Hold(actor_id) for actor_id in self._reasons]
+            holds: list[Message] = [m.Hold(actor_id) for actor_id in self._reasons]
+            return [*holds, *(m.Lend(actor_id, token) for actor_id, token in self._pinned.values())]
 
     def close(self) -> None:
         """Ends the thread."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from actorio._caller.borrowed import BorrowedResult
 from actorio._caller.owner import OwnerServer
 from actorio._caller.pending import HERE, PendingResult, running_loop
+from actorio._model.context import get_runtime_context
 from actorio._model.errors import RaySystemError
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class Sharing:
             if self._is_closed:
                 raise RaySystemError(f"the reference to {result.call}() belongs to a session that has ended")
             if self._owner is None:
+                actor_id = get_runtime_context().actor_id
+                if actor_id is not None:
+                    # Somebody elsewhere has, or will have, a reference whose value is here alone.
+                    HERE.holdings.pin(actor_id)
                 self._owner = OwnerServer(f"{self._directory}/o{os.urandom(8).hex()[:15]}")
         self._owner.export(result)
         return self._owner.path, HERE.identity, result.number, result.call

@@ -156,7 +156,8 @@ class Registry:
     def said_farewell(self, certificate: DeathCertificate) -> None:
         """It has said itself why it ends soon: its constructor has raised, or it has asked to exit."""
         actor = self.living.get(certificate.actor_id)
-        if actor is not None and actor.cause is None:
+        if actor is not None and (actor.cause is None or certificate.cause == "constructor"):
+            # A constructor that raised is worth telling though nobody wants the actor any more.
             actor.cause, actor.detail = certificate.cause, certificate.detail
             actor.is_unwanted = True
 

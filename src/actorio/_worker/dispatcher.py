@@ -11,6 +11,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING
 
 from actorio._wire.messages import Call
+from actorio._worker.ending import PATIENCE
 from actorio._worker.executor import ActorEndsError, Delivered, decline
 from actorio._worker.mailbox import Mailbox
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from actorio._transport.serving import Connection
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Inbound
-    from actorio._worker.executor import Executor
+    from actorio._worker.ending import PATIENCE
+from actorio._worker.executor import Executor
     from actorio._worker.stall import StallWatch
 
 # How long calls that were cancelled at the end may take for it, in seconds.
@@ -72,7 +74,7 @@ class LoopDispatcher:
             for task in running:
                 task.cancel()
         if running:
-            await asyncio.wait(running, timeout=_PATIENCE if is_urgent else None)
+            await asyncio.wait(running, timeout=_PATIENCE if is_urgent else PATIENCE)
 
     def is_running(self) -> bool:
         """Does any call run?"""

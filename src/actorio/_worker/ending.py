@@ -30,6 +30,8 @@ _logger = logging.getLogger("actorio")
 # How long the hook and what follows may take when the actor ends by itself, in seconds, as in Ray. When somebody else
 # wants the end, the node looks at the clock.
 _LIMIT = 30.0
+# How long an actor that asks to exit waits for the calls that run beside the one that asks, in seconds.
+PATIENCE = 30.0
 # How long the node may take to note why the actor ends, in seconds.
 _REPORT_TIMEOUT = 5.0
 _HOOK = "__ray_shutdown__"

@@ -62,6 +62,11 @@ class ActorEndsError(BaseException):
         self.code = code
         self.cause = cause
 
+    @property
+    def lets_others_finish(self) -> bool:
+        """May calls that run beside the one that asks come to their end? `sys.exit` means now."""
+        return self.cause in {"exit_actor", "terminated"}
+
 
 class StopRequestedError(BaseException):
     """Raised in the main thread of a threaded actor, wherever it is, when SIGTERM has come."""
@@ -155,7 +160,8 @@ class Executor:
             ActorEndsError: the error ends the actor; there is no answer then.
             StopRequestedError: it is one.
         """
-        if isinstance(error, ActorEndsError | StopRequestedError):
+        # By its type: an exception may raise at any question about itself.
+        if issubclass(type(error), ActorEndsError | StopRequestedError):
             raise error
         if WISH.is_exiting:
             raise ActorEndsError(0, "exit_actor") from error

@@ -36,7 +36,7 @@ from actorio._wire.peer import ActorPeer
 from actorio._worker import output
 from actorio._worker.blocking import BlockingGuard
 from actorio._worker.dispatcher import LoopDispatcher
-from actorio._worker.ending import Ending, leave, leave_by_signal
+from actorio._worker.ending import PATIENCE, Ending, leave, leave_by_signal
 from actorio._worker.executor import ActorEndsError, Executor, StopRequestedError, ends_by
 from actorio._worker.stall import StallWatch
 from actorio._worker.surroundings import forget_the_template, settle_in, take_over
@@ -212,7 +212,8 @@ class _Life:
         if end is not None and end.cause is not None:
             self.ending.say_why(end.cause)
         if self.dispatcher is not None:
-            await self.dispatcher.finish(is_urgent=end is None)
+            is_urgent = end is None or not end.lets_others_finish
+            await self.dispatcher.finish(is_urgent=is_urgent)
         await self.ending.run_hook_on_loop(self.executor)
         if end is None:
             leave_by_signal()
@@ -257,7 +258,7 @@ class _Life:
         if self.ending.claim():
             if end.cause is not None:
                 self.ending.say_why(end.cause)
-            dispatcher.finish()
+            dispatcher.finish(PATIENCE if end.lets_others_finish else 0.0)
             self.ending.run_hook(self.executor)
             leave(end.code)
         _leave_it_to_another_thread()

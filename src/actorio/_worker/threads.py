@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -95,8 +96,11 @@ class ThreadDispatcher:
                 self._admitted.append(following)
             return self._admitted.popleft() if self._admitted else None
 
-    def finish(self) -> None:
-        """Starts no more calls, and waits for those that run in other threads; called in one that runs a call."""
+    def finish(self, patience: float) -> None:
+        """Starts no more calls, and waits for those that run in other threads, up to ``patience`` seconds.
+
+        Called in a thread that runs a call.
+        """
         with self._lock:
             self._is_closed = True
             self._mailbox.clear()
@@ -104,8 +108,9 @@ class ThreadDispatcher:
             for _ in range(len(self._admitted)):
                 self._mailbox.finish()
             self._admitted.clear()
-        while self._mailbox.running > 1:
-            self._others_ended.wait()
+        deadline = time.monotonic() + patience
+        while self._mailbox.running > 1 and time.monotonic() < deadline:
+            self._others_ended.wait(deadline - time.monotonic())
             self._others_ended.clear()
 
     def _execute(self, call: Delivered) -> bytes:

@@ -1,0 +1,145 @@
+"""Sessions as a whole: start one that stays, stop them, and see what one consists of."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from actorio.cli import processes, render
+from actorio.cli.connection import (
+    Session,
+    connected,
+    errors_into,
+    find_session,
+    json_option,
+    print_json,
+    running_sessions,
+    session_options,
+)
+from actorio.engines.directory import Sessions
+from actorio.engines.launch import Launch
+
+if TYPE_CHECKING:
+    from actorio.engines.directory import SessionDirectory
+
+# How long a session may take to end, in seconds: it gives its actors a second and a half.
+_STOP_TIMEOUT = 10.0
+
+
+@click.command()
+@click.option("--preload", multiple=True, metavar="MODULE", help="Import this module once for all actors; repeatable.")
+@json_option
+def start(*, preload: tuple[str, ...], as_json: bool) -> None:
+    """Start a session that stays, though nobody is in it, until `actorio stop`."""
+    if preload:
+        # As `python -m` would find them; a script's own folder is on the path instead.
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109  # as the interpreter writes it
+    with Sessions() as sessions:
+        directory = sessions.create()
+        log = f"{directory.path}/node.log"
+        with errors_into(log):
+            launch = Launch(directory)
+    node_pid = _await_node(launch, directory, preload, log)
+    if as_json:
+        print_json({"session": directory.name, "address": directory.path, "node_pid": node_pid})
+    else:
+        render.started(directory.name, directory.path, node_pid)
+
+
+def _await_node(launch: Launch, directory: SessionDirectory, preload: tuple[str, ...], log: str) -> int:
+    """Tells the node what to do and waits until it is up; returns its process id."""
+    try:
+        launch.configure(preload, is_kept=True)
+        Session(directory).close()
+    except BaseException as error:
+        launch.process.kill()
+        launch.process.wait()
+        words = ""
+        with suppress(OSError):
+            words = Path(log).read_text(encoding="utf-8", errors="replace").strip()
+        directory.remove()
+        if isinstance(error, Exception):
+            raise click.ClickException("\n".join(filter(None, (str(error), words)))) from error
+        raise
+    # It outlives this command.
+    launch.process.returncode = 0
+    return launch.process.pid
+
+
+@click.command()
+@click.option("--all", "is_all", is_flag=True, help="Stop all sessions of this user; none is as well.")
+@session_options
+def stop(*, address: str, is_all: bool, as_json: bool) -> None:
+    """Stop a session: all its actors end, the detached ones, too, and its drivers lose it.
+
+    Actors end gracefully within limits, and are killed beyond.
+    """
+    chosen = running_sessions() if is_all else [find_session(address)]
+    stopped = [_stop(directory) for directory in chosen]
+    if as_json:
+        print_json({"stopped": stopped})
+    elif not stopped:
+        click.echo("no session is running")
+    for each in [] if as_json else stopped:
+        render.stopped(each["session"], each["actors"])
+
+
+def _stop(directory: SessionDirectory) -> dict[str, Any]:
+    session = Session(directory)
+    try:
+        count = len(session.inventory().actors)
+        if not session.node.stop(_STOP_TIMEOUT, is_all=True):
+            raise click.ClickException(
+                f"the session {directory.name} has not ended within {_STOP_TIMEOUT:.0f} seconds; its node is process "
+                f"{session.node.node_pid}, and its other processes are children of {session.node.zygote_pid}"
+            )
+    finally:
+        session.close()
+    directory.remove_when_over()
+    return {"session": directory.name, "actors": count}
+
+
+@click.command()
+@session_options
+def status(*, address: str, as_json: bool) -> None:
+    """Show what a session consists of: its processes, and how many actors are in which state."""
+    with connected(address) as session:
+        found = _status(session)
+    if as_json:
+        print_json(found)
+    else:
+        render.status(found)
+
+
+def _status(session: Session) -> dict[str, Any]:
+    inventory = session.inventory()
+    name = session.directory.name
+    return {
+        "session": name,
+        "address": session.directory.path,
+        "age": _age(session.directory.path),
+        "node_pid": inventory.node_pid,
+        "zygote_pid": inventory.zygote_pid,
+        "drivers": [{"pid": pid, "command": processes.command(pid)} for pid in sorted(inventory.drivers)],
+        "actors": len(inventory.actors),
+        "states": dict(Counter(actor.state for actor in inventory.actors)),
+        "detached": sum(actor.is_detached for actor in inventory.actors),
+        "named": sum(bool(actor.name) for actor in inventory.actors),
+        "restarts": sum(actor.restarts for actor in inventory.actors),
+        "other_sessions": [other.name for other in running_sessions() if other.name != name],
+    }
+
+
+def _age(path: str) -> float:
+    """Returns for how long a session has been there, in seconds."""
+    try:
+        return max(0.0, time.time() - Path(path, "session").stat().st_mtime)
+    except OSError:
+        return 0.0

@@ -1,0 +1,178 @@
+"""Actors whose lives are watched. Every one of them imports this module: it imports next to nothing itself."""
+
+import os
+import signal
+import sys
+import threading
+
+import actorio
+from actorio.actor import exit_actor
+
+
+class Plain:
+    """Does what it is told. `begin` is called by the constructor."""
+
+    def __init__(self, begin=None):
+        if begin is not None:
+            begin()
+
+    def pid(self):
+        return os.getpid()
+
+    def run(self, body, *arguments):
+        return body(*arguments)
+
+
+class Async(Plain):
+    async def pid(self):
+        return os.getpid()
+
+    async def run(self, body, *arguments):
+        value = body(*arguments)
+        return await value if hasattr(value, "__await__") else value
+
+
+class Member(Plain):
+    """Notes what becomes of it in a file that all members of its group share."""
+
+    def __init__(self, name, path, begin=None):
+        self.name, self.path = name, path
+        note(path, f"{name} begins")
+        super().__init__(begin)
+
+    def __ray_shutdown__(self):
+        note(self.path, f"{self.name} cleans up")
+
+
+class Busy:
+    """Runs calls beside each other: `stay` ends after `end` has asked for the end of the actor."""
+
+    def __init__(self):
+        self.is_over = threading.Event()
+
+    def stay(self, arrived):
+        arrived.touch()
+        self.is_over.wait()
+        return "stayed"
+
+    def end(self, body):
+        threading.Timer(0.01, self.is_over.set).start()
+        body()
+
+
+class AsyncBusy:
+    def __init__(self):
+        import asyncio  # loaded in an async actor, and in no other
+
+        self.is_over = asyncio.Event()
+
+    async def stay(self, arrived):
+        arrived.touch()
+        await self.is_over.wait()
+        return "stayed"
+
+    async def end(self, body):
+        self.is_over.set()
+        body()
+
+
+def make(kind="plain", *arguments, **options):
+    """Make an actor of a kind: "plain", "threaded" or "async"."""
+    if kind == "threaded":
+        options["max_concurrency"] = 3
+    chosen = actorio.remote(Async if kind == "async" else Plain)
+    return (chosen.options(**options) if options else chosen).remote(*arguments)
+
+
+# -- ends ----------------------------------------------------------------------------------------------------------
+
+
+def exit_with_0():
+    sys.exit(0)
+
+
+def exit_with_3():
+    sys.exit(3)
+
+
+def exit_with_words():
+    sys.exit("no more")
+
+
+def leave_with_0():
+    os._exit(0)
+
+
+def leave_with_3():
+    os._exit(3)
+
+
+def sigkill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def segfault():
+    import ctypes  # only here: every actor imports this module
+
+    ctypes.string_at(0)
+
+
+def stay(arrived):
+    arrived.touch()
+    threading.Event().wait()
+
+
+def raise_lookup_error():
+    raise LookupError("nothing there")
+
+
+def ask_to_be_killed(*, no_restart=False):
+    actorio.kill(actorio.get_runtime_context().current_actor, no_restart=no_restart)
+    threading.Event().wait()
+
+
+__all__ = ["exit_actor", "sys", "threading"]
+
+
+# -- marks in files, which outlive a process -----------------------------------------------------------------------
+
+
+def count(path):
+    """Note one more time; return how often that was by now."""
+    with path.open("ab") as file:
+        file.write(b".")
+    return path.stat().st_size
+
+
+def times(path):
+    return path.stat().st_size if path.exists() else 0
+
+
+def note(path, text):
+    """Add a line, whole."""
+    with path.open("a") as file:
+        file.write(f"{text}\n")
+
+
+def notes(path):
+    return path.read_text().split("\n")[:-1] if path.exists() else []
+
+
+def wait_for(path):
+    """Block until a file is there; for actors, which no event of the test's process reaches."""
+    pause = threading.Event()
+    while not path.exists():
+        pause.wait(0.002)
+
+
+def first_times(path, number, body):
+    """Return what calls `body` so many times, and does nothing from then on."""
+    return lambda: body() if count(path) <= number else None
+
+
+def busy(kind, path):
+    """Return an actor in the midst of a call, and that call."""
+    actor = actorio.remote(max_concurrency=2)(Busy if kind == "threaded" else AsyncBusy).remote()
+    staying = actor.stay.remote(path)
+    wait_for(path)
+    return actor, staying
