@@ -109,7 +109,10 @@ class NodeClient:
         return sock
 
     def _some_of(self, sock: socket.socket) -> bytes:
-        data = sock.recv(4096)
+        try:
+            data = sock.recv(4096)
+        except ConnectionResetError:
+            data = b""
         if not data:
             words = revival.last_words(self.directory)
             raise RaySystemError(f"the node ended while it started{': ' + words if words else ''}")

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from actorio._transport.serving import Connection
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Inbound
-    from actorio._worker.ending import PATIENCE
-from actorio._worker.executor import Executor
+    from actorio._worker.executor import Executor
     from actorio._worker.stall import StallWatch
 
 # How long calls that were cancelled at the end may take for it, in seconds.
