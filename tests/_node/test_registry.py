@@ -111,7 +111,8 @@ class Model(RuleBasedStateMachine):
         super().__init__()
         self.registry = Registry(lambda: 0.5)
         self.now = 100.0
-        self.numbers = 0
+        # Of those that take many actors with them there are few, so that something is left.
+        self.numbers = self.disasters = 0
         self.lives, self.names = {}, {}
         self.peers = [Peer("driver a"), Peer("driver b")]
         # What the zygote was asked for, what it has to tell, and whose connections are about to end.
@@ -130,27 +131,40 @@ class Model(RuleBasedStateMachine):
         self.now += 0.25
         return self.now
 
-    def one_of(self, data, things):
-        return data.draw(st.sampled_from(things)) if things else None
-
     def some_life(self, data):
         # The dead are many, and little can happen to them.
-        return self.one_of(data, self.living() if data.draw(st.integers(0, 3)) else list(self.lives.values()))
+        return data.draw(st.sampled_from((data.draw(st.integers(0, 5)) and self.living()) or [*self.lives.values()]))
 
     def some_peer(self, data):
         return data.draw(st.sampled_from(self.peers))
 
     def some_hold(self, data):
-        return self.one_of(data, [key for key, count in self.holds.items() if count]) or (None, None)
+        return data.draw(st.sampled_from(self.held()))
 
     def some_process(self, data):
-        return self.one_of(data, [peer for peer in self.peers if peer.pid])
+        return data.draw(st.sampled_from(self.processes()))
+
+    def held(self):
+        return [key for key, count in self.holds.items() if count]
+
+    def processes(self):
+        return [peer for peer in self.peers if peer.pid]
+
+    def closing(self):
+        return [peer for peer in self.processes() if not peer.is_running]
+
+    def unheard(self):
+        return [token for token, each in self.travels.items() if not each.is_lent]
+
+    def arriving(self):
+        return [token for token, each in self.travels.items() if not each.is_over and each.receiver in self.peers]
+
+    def lost(self):
+        gone = [token for token, each in self.travels.items() if not each.is_over and each.receiver not in self.peers]
+        return [token for token in gone if self.travels[token].sender in self.peers]
 
     def living(self):
         return [life for life in self.lives.values() if life.is_living]
-
-    def held_by(self, peer):
-        return [life for (life, holder), count in self.holds.items() if holder is peer and count]
 
     def is_kept(self, life):
         return (
@@ -297,6 +311,7 @@ class Model(RuleBasedStateMachine):
         kind, subject, value = self.news.pop(0)
         getattr(self, f"hear_{kind}")(subject, value)
 
+    @precondition(lambda self: self.forks or self.news)
     @rule()
     def all_that_was_asked_for_is_forked_and_heard_of(self):
         while self.forks or self.news:
@@ -332,20 +347,25 @@ class Model(RuleBasedStateMachine):
         assert certificate.stderr_tail == ["last words"]
         assert certificate.code == (abs(code) if has_code else 0)
 
-    @rule(data=st.data(), code=CODES)
-    def a_process_ends(self, data, code):
-        peer = self.some_process(data)
-        if peer is not None:
-            self.die(peer.pid, code)
+    @precondition(lambda self: len(self.processes()) > len(self.closing()))
+    @rule(data=st.data(), code=CODES, is_heard=st.booleans())
+    def a_process_ends(self, data, code, is_heard):
+        peer = data.draw(st.sampled_from([peer for peer in self.processes() if peer.is_running]))
+        self.die(peer.pid, code)
+        while is_heard and self.news:
+            self.the_zygotes_news_is_heard()
 
+    @precondition(closing)
     @rule(data=st.data())
-    def a_connection_ends(self, data):
-        peer = self.some_peer(data)
-        if peer.pid and peer.is_running:
-            return
-        self.hang_up(peer)
-        if not peer.pid:
-            self.peers.append(Peer(f"driver {self.next_number()}"))
+    def the_connection_of_an_ended_process_ends(self, data):
+        self.hang_up(data.draw(st.sampled_from(self.closing())))
+
+    @precondition(lambda self: self.disasters < 3)
+    @rule(data=st.data())
+    def a_driver_ends_and_another_one_comes(self, data):
+        self.disasters += 1
+        self.hang_up(data.draw(st.sampled_from([peer for peer in self.peers if not peer.pid])))
+        self.peers.append(Peer(f"driver {self.next_number()}"))
 
     def hang_up(self, peer):
         self.flush(peer)
@@ -361,8 +381,10 @@ class Model(RuleBasedStateMachine):
             if creation.asker is peer and not creation.life.spec.is_detached:
                 creation.is_answered = True
 
+    @precondition(lambda self: self.disasters < 3)
     @rule()
     def the_zygote_is_lost(self):
+        self.disasters += 1
         for peer in self.peers:
             peer.is_running = peer.is_running and not peer.pid
         # Nobody is left to tell of these; another zygote is there for the forks to come.
@@ -385,11 +407,10 @@ class Model(RuleBasedStateMachine):
         # Of those that have died with the zygote, some lose their last reason while the registry goes through them.
         self.perform([each for each in instructions if not (isinstance(each, do.End) and each.pid in gone)])
 
+    @precondition(processes)
     @rule(data=st.data(), cause=st.sampled_from(["constructor", "exit_actor"]))
     def it_says_why_it_ends(self, data, cause):
         peer = self.some_process(data)
-        if peer is None:
-            return
         life = peer.life
         certificate = DeathCertificate(life.spec.actor_id, "Account", peer.pid, cause, detail="why")
         self.registry.said_farewell(certificate)
@@ -411,7 +432,7 @@ class Model(RuleBasedStateMachine):
     )
     def create(self, data, name, namespace, gets_existing, is_detached, max_restarts, is_numbered):
         asker = self.some_peer(data)
-        held = [life for life in self.held_by(asker) if data.draw(st.booleans())]
+        held = [life for life, holder in self.held() if holder is asker and data.draw(st.booleans())]
         number = self.next_number()
         facts = {"name": name, "namespace": namespace, "is_detached": is_detached, "max_restarts": max_restarts}
         life = Life(number, asker, held, **facts)
@@ -426,11 +447,10 @@ class Model(RuleBasedStateMachine):
         if holder is not None:
             assert self.creations[number].is_answered == (not holder.is_unwanted)
 
+    @precondition(lambda self: self.lives)
     @rule(data=st.data(), may_restart=st.booleans())
     def kill(self, data, may_restart):
         life = self.some_life(data)
-        if life is None:
-            return
         if life.is_living and not (life.state == "waiting" and may_restart):
             life.is_killed = True
             life.is_unwanted = life.is_unwanted or not may_restart
@@ -441,17 +461,18 @@ class Model(RuleBasedStateMachine):
         self.perform(instructions)
         assert not was_waiting or life.state == ("waiting" if may_restart else "dead")
 
+    @precondition(lambda self: self.lives)
     @rule(data=st.data())
     def end(self, data):
         life = self.some_life(data)
-        if life is None:
-            return
         if life.is_living and not life.is_unwanted:
             life.is_to_end("stopped")
         self.perform(self.registry.end(life.spec.actor_id, "stopped", "a person", self.tick()))
 
+    @precondition(lambda self: self.disasters < 3)
     @rule(data=st.data(), is_for_all=st.booleans())
     def end_all(self, data, is_for_all):
+        self.disasters += 1
         driver = "" if is_for_all else self.some_peer(data).peer
         for life in self.living():
             is_chosen = is_for_all or (life.driver == driver and not life.spec.is_detached)
@@ -459,11 +480,11 @@ class Model(RuleBasedStateMachine):
                 life.is_to_end("shutdown")
         self.perform(self.registry.end_all("shutdown", "", self.tick(), driver))
 
+    @precondition(lambda self: any(life.state == "waiting" for life in self.living()))
     @rule(data=st.data())
     def due(self, data):
+        # Timers of those that did not wait until the end come, too.
         life = self.some_life(data)
-        if life is None:
-            return
         is_due = life.state == "waiting"
         instructions = self.registry.due(life.spec.actor_id)
         assert instructions == ([do.Fork(life.spec.actor_id)] if is_due else [])
@@ -471,39 +492,36 @@ class Model(RuleBasedStateMachine):
 
     # -- handles ---------------------------------------------------------------------------------------------------
 
+    @precondition(held)
     @rule(data=st.data())
     def hold(self, data):
         life, peer = self.some_hold(data)
-        if life is not None:
-            self.holds[life, peer] += 1
-            self.registry.hold(life.spec.actor_id, peer.peer, 0)
+        self.holds[life, peer] += 1
+        self.registry.hold(life.spec.actor_id, peer.peer, 0)
 
+    @precondition(held)
     @rule(data=st.data(), is_all=st.booleans())
     def drop(self, data, is_all):
         life, peer = self.some_hold(data)
-        if life is None:
-            return
         self.flush(peer)
         count = self.holds[life, peer] if is_all else 1
         self.holds[life, peer] -= count
         self.settle()
         self.perform(self.registry.drop(life.spec.actor_id, peer.peer, count, self.tick()))
 
+    @precondition(held)
     @rule(data=st.data(), heard_at_once=st.sampled_from(["", "lent", "arrived", "lent arrived", "arrived lent"]))
     def send_a_handle(self, data, heard_at_once):
         life, sender = self.some_hold(data)
-        if life is None:
-            return
         token = self.next_number()
         self.travels[token] = Travel(life, sender, self.some_peer(data))
         for news in heard_at_once.split():
             self.lend(token) if news == "lent" else self.arrive(token)
 
+    @precondition(unheard)
     @rule(data=st.data())
     def the_news_of_a_lent_handle_is_heard(self, data):
-        token = self.one_of(data, [token for token, each in self.travels.items() if not each.is_lent])
-        if token is not None:
-            self.lend(token)
+        self.lend(data.draw(st.sampled_from(self.unheard())))
 
     def lend(self, token):
         travel = self.travels[token]
@@ -516,12 +534,10 @@ class Model(RuleBasedStateMachine):
             if travel.sender is peer and not travel.is_lent:
                 self.lend(token)
 
+    @precondition(arriving)
     @rule(data=st.data())
     def the_news_of_an_arrived_handle_is_heard(self, data):
-        open_ones = [token for token, each in self.travels.items() if not each.is_over and each.receiver in self.peers]
-        token = self.one_of(data, open_ones)
-        if token is not None:
-            self.arrive(token)
+        self.arrive(data.draw(st.sampled_from(self.arriving())))
 
     def arrive(self, token):
         travel = self.travels[token]
@@ -531,27 +547,23 @@ class Model(RuleBasedStateMachine):
             self.holds[key] = self.holds.get(key, 0) + 1
         self.registry.hold(travel.life.spec.actor_id, travel.receiver.peer, token)
 
+    @precondition(lost)
     @rule(data=st.data())
     def a_handle_is_taken_back(self, data):
-        lost = [
-            token
-            for token, each in self.travels.items()
-            if not each.is_over and each.receiver not in self.peers and each.sender in self.peers
-        ]
-        token = self.one_of(data, lost)
-        if token is not None:
-            self.flush(self.travels[token].sender)
-            self.travels[token].is_over = True
-            self.settle()
-            self.perform(self.registry.unlend(token, self.tick()))
+        token = data.draw(st.sampled_from(self.lost()))
+        self.flush(self.travels[token].sender)
+        self.travels[token].is_over = True
+        self.settle()
+        self.perform(self.registry.unlend(token, self.tick()))
 
     # -- questions -------------------------------------------------------------------------------------------------
 
+    @precondition(lambda self: self.lives)
     @rule(data=st.data(), is_connection_old=st.booleans())
     def ask(self, data, is_connection_old):
         life, asker, number = self.some_life(data), self.some_peer(data), self.next_number()
         since = 0.0 if is_connection_old else self.now
-        if life is None or life.state == "asked":
+        if life.state == "asked":
             return
         self.questions[number] = Question(asker, life)
         answer = self.registry.ask(life.spec.actor_id, asker, number, since)

@@ -223,7 +223,7 @@ def test_members_are_stopped_one_after_the_other_the_last_one_first(strategy, gr
     assert wait_until(lambda: "d cleans up" in notes(tmp_path / "notes"))
     try:
         # An answer of an earlier member, which is not ended before the last one has.
-        assert actorio.get(members["c"].run.remote(lambda: "there"), timeout=5) == "there"
+        assert actorio.get(members["c"].run.remote(lambda: "there"), timeout=2) == "there"
     finally:
         gate.touch()
     assert fate(members["d"], 0).kind == "started"

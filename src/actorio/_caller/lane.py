@@ -238,6 +238,10 @@ class Lane:
             if self.sock.fileno() >= 0:
                 self._close_socket()
         _complete(replies)
+        if sent or held:
+            # Until these have heard what has become of it, the actor is held: or its end would be said to be that
+            # nobody held it any more.
+            _keep_until_done([*sent, *held], self.actor)
         self.actor = None
         if sent:
             self._explain(sent, complaint, self.connected_at, may_have_run=True)
@@ -265,6 +269,11 @@ class Lane:
         """Closes the connection; what is pending is explained as lost."""
         self.is_lost = True
         self._give_up("")
+
+
+def _keep_until_done(results: list[PendingResult], actor: ActorIdentity | None) -> None:
+    for result in results:
+        result.add_callback(lambda _, actor=actor: actor)  # type: ignore[misc]  # holds it, does nothing
 
 
 def _complete(replies: Replies) -> None:

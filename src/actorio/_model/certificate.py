@@ -30,8 +30,8 @@ DeathCause = Literal[
 
 _SIGNAL_ADVICE: Final = {
     "SIGKILL": "If nobody ran kill -9, the kernel's out-of-memory killer is the usual sender: look into `dmesg`.",
-    "SIGSEGV": "A crash in native code: set PYTHONFAULTHANDLER=1 to see the Python line it was called from.",
-    "SIGBUS": "A crash in native code, or a mapped file that was cut short: set PYTHONFAULTHANDLER=1 to see where.",
+    "SIGSEGV": "A crash in native code, called from the Python line above.",
+    "SIGBUS": "A crash in native code, or a mapped file that was cut short; it was called from the Python line above.",
     "SIGABRT": "Native code gave up (a failed assertion, mostly): its message is on the actor's stderr.",
     "SIGTERM": "Somebody asked the process to end: a person, a service manager or a batch system's time limit.",
     "SIGINT": "The actor's process was interrupted: look for code in it that sends or restores SIGINT.",
@@ -78,6 +78,11 @@ _UNEXPECTED: Final = frozenset({"signal", "constructor", "unknown"})
 _STDERR_HELPS: Final = frozenset({"exit", "signal", "unknown"})
 
 
+# How faulthandler begins, and so many lines of it show where the crash was.
+_DUMP: Final = "Fatal Python error"
+_DUMP_LINES: Final = 8
+
+
 class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
     """How one actor ended.
 
@@ -93,6 +98,8 @@ class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
         restarts: How often it had been restarted, the restart that follows this death included.
         max_restarts: How often it may be; -1 is without end.
         will_restart: It is being restarted; otherwise it is dead for good.
+        restarts_left: How often it may be restarted after this, None for any number.
+        is_memory_short: The kernel's out-of-memory killer has run at about the time of a death by SIGKILL.
     """
 
     actor_id: str
@@ -106,6 +113,8 @@ class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
     restarts: int = 0
     max_restarts: int = 0
     will_restart: bool = False
+    restarts_left: int | None = 0
+    is_memory_short: bool = False
 
     def encode(self) -> bytes:
         """Return the certificate as bytes. Never raises because of a text in it."""
@@ -141,19 +150,26 @@ class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
         """Return in words what has become of the actor: `is dead`, or that it comes back."""
         if not self.will_restart:
             return "is dead"
-        left = "without end" if self.max_restarts < 0 else f"{self.max_restarts - self.restarts} more to go"
-        return f"has died and is being restarted (restart {self.restarts}, {left})"
+        left = "any number" if self.restarts_left is None else self.restarts_left
+        return f"has died and is being restarted (restart {self.restarts}, {left} left)"
 
     def describe(self) -> str:
         """Return in words why the actor ended, the last thing it wrote to stderr, and what to do."""
         lines = [self.reason()]
-        last = next((line for line in reversed(self.stderr_tail) if line.strip()), "")
-        if last and self.cause in _STDERR_HELPS:
-            lines.append(f"Its last line on stderr: {last.rstrip()}")
+        if self.cause in _STDERR_HELPS:
+            lines += self._last_words()
         if self.restarts and not self.will_restart:
-            lines.append(f"It had been restarted {self.restarts} of {_times(self.max_restarts)}.")
+            lines.append(f"It had been restarted {self.restarts} {'time' if self.restarts == 1 else 'times'}.")
         lines.append(self.advice())
         return "\n".join(lines)
+
+    def _last_words(self) -> list[str]:
+        """Return what its stderr says: the interpreter's own dump of a crash, or the last line."""
+        lines = [line.rstrip() for line in self.stderr_tail if line.strip()]
+        dump = next((i for i, line in enumerate(lines) if line.startswith(_DUMP)), None)
+        if dump is not None:
+            return ["Its last words on stderr:", *(f"  {line}" for line in lines[dump : dump + _DUMP_LINES])]
+        return [f"Its last line on stderr: {lines[-1]}"] if lines else []
 
     def reason(self) -> str:
         """Return in words why the actor ended."""
@@ -166,13 +182,13 @@ class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
 
     def advice(self) -> str:
         """Return what a person can do about it."""
+        if self.is_memory_short:
+            return (
+                "The kernel's out-of-memory killer has just run: give the machine more memory, or the actor less work."
+            )
         if self.cause == "signal":
             return _SIGNAL_ADVICE.get(signal_name(self.code), "Find out who sends that signal to the actor's process.")
         return _ADVICE[self.cause]
-
-
-def _times(max_restarts: int) -> str:
-    return "any number of times" if max_restarts < 0 else f"{max_restarts} {'time' if max_restarts == 1 else 'times'}"
 
 
 def signal_name(number: int) -> str:

@@ -120,6 +120,8 @@ class Lifecycle:
         """Kills those of the processes that live."""
         living = [pid for pid in pids if pid in self._actors_by_pid]
         self.killed += len(living)
+        for pid in living:
+            self._registry.overdue(pid)
         self.nursery.signal(living, signal.SIGKILL)
 
     def on_news(self, message: Zygote) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 16
 # The last lines of standard error that a death certificate quotes.
-_TAIL = 20
+_TAIL = 50
 
 
 class Pipe:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 # Certificates of the longest dead are forgotten beyond this number.
 MAX_DEAD = 100_000
+_SIGKILL = 9
+# Causes of which an actor dies by SIGTERM, and how it ends then.
+_SOFT = frozenset({"out_of_scope", "owner_died", "shutdown", "stopped", "supervised"})
+_AS_ASKED = (0, -15)
 
 State = Literal["starting", "alive", "waiting"]
 
@@ -40,6 +44,7 @@ class Actor:
         "detail",
         "died_at",
         "heirs",
+        "is_overdue",
         "is_unwanted",
         "last_death",
         "order",
@@ -63,6 +68,8 @@ class Actor:
         self.last_death: DeathCertificate | None = None
         self.died_at = 0.0
         self.questions: list[tuple[Any, int, float]] = []
+        # It was asked to end, did not in time, and is being killed.
+        self.is_overdue = False
         # Who waits for its name.
         self.heirs: list[tuple[Any, int, Spec, bool]] = []
 
@@ -72,12 +79,14 @@ class Registry:
 
     Args:
         random: a number in [0, 1), for what restarts wait.
+        is_memory_short: has the kernel's out-of-memory killer run since the last question? Asked at a SIGKILL.
     """
 
-    def __init__(self, random: Callable[[], float]) -> None:
+    def __init__(self, random: Callable[[], float], is_memory_short: Callable[[], bool] = bool) -> None:
         self.living: dict[str, Actor] = {}
         self.names = Names()
         self._random = random
+        self._is_memory_short = is_memory_short
         self._holders = Holders()
         self._groups = Groups()
         self._by_pid: dict[int, Actor] = {}
@@ -181,6 +190,11 @@ class Registry:
             actor.cause, actor.detail = cause, detail
         return self._order(actor, "end", now)
 
+    def overdue(self, pid: int) -> None:
+        """The process has not ended in time, and is being killed."""
+        if pid in self._by_pid:
+            self._by_pid[pid].is_overdue = True
+
     def _order(self, actor: Actor, order: Literal["end", "kill"], now: float) -> list[Instruction]:
         if actor.state == "alive":
             return [Kill(actor.pid)] if order == "kill" else [End(actor.spec.actor_id, actor.pid)]
@@ -217,7 +231,7 @@ class Registry:
     def _end_process(
         self, actor: Actor, code: int, stderr_tail: list[str], delay: float | None, now: float
     ) -> list[Instruction]:
-        certificate = self._certify(actor, code, stderr_tail, will_restart=delay is not None)
+        certificate = self._certify(actor, code, stderr_tail, now, will_restart=delay is not None)
         answers: list[Instruction] = [Answer(asker, number, certificate) for asker, number, _ in actor.questions]
         actor.questions.clear()
         pid, actor.pid = actor.pid, 0
@@ -233,8 +247,13 @@ class Registry:
             return [*answers, news]
         return [*answers, news, ForkLater(actor_id, delay)]
 
-    def _certify(self, actor: Actor, code: int, stderr_tail: list[str], *, will_restart: bool) -> DeathCertificate:
+    def _certify(
+        self, actor: Actor, code: int, stderr_tail: list[str], now: float, *, will_restart: bool
+    ) -> DeathCertificate:
         budget = actor.spec.budget
+        if actor.cause in _SOFT and code not in _AS_ASKED and not actor.is_overdue:
+            # It was asked to end, and has died of something else before.
+            actor.cause, actor.detail = None, ""
         return DeathCertificate(
             actor.spec.actor_id,
             actor.spec.label,
@@ -247,6 +266,8 @@ class Registry:
             restarts=budget.used,
             max_restarts=budget.max_restarts,
             will_restart=will_restart,
+            restarts_left=budget.left(now),
+            is_memory_short=code == -_SIGKILL and actor.cause is None and self._is_memory_short(),
         )
 
     def _bury(self, actor: Actor, certificate: DeathCertificate, news: Happened, now: float) -> list[Instruction]:

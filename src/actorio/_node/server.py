@@ -20,6 +20,7 @@ from actorio._node import boot as boots
 from actorio._node import instructions as do
 from actorio._node.client import Client
 from actorio._node.lifecycle import GRACE, Lifecycle
+from actorio._node.memory import OutOfMemoryCounter
 from actorio._node.news import News
 from actorio._node.nursery import Nursery
 from actorio._node.registry import Registry
@@ -68,7 +69,7 @@ class Node:
         self._boot = boot
         self._entry = entry
         self._listener = socket.socket(fileno=boot.listener)
-        self._registry = Registry(random.random)
+        self._registry = Registry(random.random, OutOfMemoryCounter().has_run)
         self._news = News(loop, boot.directory, self._registry)
         self._life = Lifecycle(loop, self._registry, self._tell, self._news.on_output)
         self._news.outputs = self._life.outputs

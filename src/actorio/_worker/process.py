@@ -144,7 +144,7 @@ class _Life:
         take_over(self.birth.surroundings)
         output.use_lines()
         output.forward_records(output.RecordForwarder(self.birth.name, self.runtime.node))
-        faulthandler.enable()
+        faulthandler.enable(all_threads=False)
         runtime.install(self.runtime)
         if self.birth.is_async:
             self._live_on_loop()

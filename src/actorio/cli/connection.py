@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +75,7 @@ class Session:
     def __init__(self, directory: SessionDirectory) -> None:
         self.directory = directory
         # If the node was killed, this starts another one, which outlives this command.
-        with errors_into(f"{directory.path}/node.log"):
-            self.node = NodeClient(directory.path, "tool")
+        self.node = NodeClient(directory.path, "tool")
 
     def inventory(self) -> Inventory:
         """Returns what there is."""
@@ -102,24 +99,6 @@ def connected(address: str) -> Iterator[Session]:
         yield session
     finally:
         session.close()
-
-
-@contextmanager
-def errors_into(path: str) -> Iterator[None]:
-    """Leads standard error into a file, for processes that are started meanwhile.
-
-    They outlive the command: whoever reads its standard error to the end, as a pipe's reader does, would wait for them.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.dup2(file, 2)
-        os.close(file)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def print_json(value: Any) -> None:

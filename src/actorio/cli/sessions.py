@@ -16,7 +16,6 @@ from actorio.cli import processes, render
 from actorio.cli.connection import (
     Session,
     connected,
-    errors_into,
     find_session,
     json_option,
     print_json,
@@ -43,17 +42,15 @@ def start(*, preload: tuple[str, ...], as_json: bool) -> None:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109  # as the interpreter writes it
     with Sessions() as sessions:
         directory = sessions.create()
-        log = f"{directory.path}/node.log"
-        with errors_into(log):
-            launch = Launch(directory)
-    node_pid = _await_node(launch, directory, preload, log)
+        launch = Launch(directory)
+    node_pid = _await_node(launch, directory, preload)
     if as_json:
         print_json({"session": directory.name, "address": directory.path, "node_pid": node_pid})
     else:
         render.started(directory.name, directory.path, node_pid)
 
 
-def _await_node(launch: Launch, directory: SessionDirectory, preload: tuple[str, ...], log: str) -> int:
+def _await_node(launch: Launch, directory: SessionDirectory, preload: tuple[str, ...]) -> int:
     """Tells the node what to do and waits until it is up; returns its process id."""
     try:
         launch.configure(preload, is_kept=True)
@@ -63,7 +60,7 @@ def _await_node(launch: Launch, directory: SessionDirectory, preload: tuple[str,
         launch.process.wait()
         words = ""
         with suppress(OSError):
-            words = Path(log).read_text(encoding="utf-8", errors="replace").strip()
+            words = Path(directory.path, "node.log").read_text(encoding="utf-8", errors="replace").strip()
         directory.remove()
         if isinstance(error, Exception):
             raise click.ClickException("\n".join(filter(None, (str(error), words)))) from error
