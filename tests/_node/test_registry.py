@@ -12,9 +12,11 @@ from actorio._node import registry as registry_module
 from actorio._node.registry import Registry
 from actorio._node.spec import Spec
 
-CODES = st.sampled_from([0, 1, 255, -9, -11])
+CODES = st.sampled_from([0, 1, 255, -9, -11, -15])
 NAMES = st.sampled_from(["", "", "bob", "eve"])
 NAMESPACES = st.sampled_from(["here", "there"])
+# Why somebody is asked to end, with time to clean up.
+SOFT = {"stopped", "shutdown", "out_of_scope", "owner_died"}
 DRIVER = "actorio.kill() in the driver (pid 1)"
 
 
@@ -58,7 +60,7 @@ class Life:
     def begin(self):
         # Of one process: why it ends, first come first served, and what it was told.
         self.cause = None
-        self.is_killed = self.is_told = False
+        self.is_killed = self.is_told = self.is_overdue = False
 
     def __repr__(self):
         return f"{self.spec.actor_id[-4:]} {self.state}"
@@ -149,6 +151,9 @@ class Model(RuleBasedStateMachine):
 
     def processes(self):
         return [peer for peer in self.peers if peer.pid]
+
+    def running(self):
+        return [peer for peer in self.processes() if peer.is_running]
 
     def closing(self):
         return [peer for peer in self.processes() if not peer.is_running]
@@ -274,6 +279,7 @@ class Model(RuleBasedStateMachine):
         assert found.cause == life.cause
         assert found.will_restart == (each.kind == "restarting")
         assert found.restarts == life.used + found.will_restart
+        assert found.restarts_left == (None if life.max_restarts < 0 else life.max_restarts - found.restarts)
 
     def do_bury(self, each):
         life = self.lives[each.actor_id]
@@ -338,6 +344,9 @@ class Model(RuleBasedStateMachine):
 
     def hear_exited(self, pid, code):
         (life,) = [life for life in self.living() if life.pid == pid]
+        if life.cause in SOFT and code not in {0, -15} and not life.is_overdue:
+            # It has died of something else before it did as it was asked.
+            life.cause = None
         has_code = life.cause is None
         life.cause = life.cause or ("signal" if code < 0 else "exit")
         comes_back = life.comes_back
@@ -347,10 +356,10 @@ class Model(RuleBasedStateMachine):
         assert certificate.stderr_tail == ["last words"]
         assert certificate.code == (abs(code) if has_code else 0)
 
-    @precondition(lambda self: len(self.processes()) > len(self.closing()))
+    @precondition(running)
     @rule(data=st.data(), code=CODES, is_heard=st.booleans())
     def a_process_ends(self, data, code, is_heard):
-        peer = data.draw(st.sampled_from([peer for peer in self.processes() if peer.is_running]))
+        peer = data.draw(st.sampled_from(self.running()))
         self.die(peer.pid, code)
         while is_heard and self.news:
             self.the_zygotes_news_is_heard()
@@ -407,11 +416,25 @@ class Model(RuleBasedStateMachine):
         # Of those that have died with the zygote, some lose their last reason while the registry goes through them.
         self.perform([each for each in instructions if not (isinstance(each, do.End) and each.pid in gone)])
 
+    def dawdling(self):
+        return [life for life in self.living() if life.is_told and life.cause in SOFT and life.state == "alive"]
+
+    @precondition(dawdling)
+    @rule(data=st.data())
+    def it_does_not_end_in_time(self, data):
+        life = data.draw(st.sampled_from(self.dawdling()))
+        self.registry.overdue(life.pid)
+        life.is_overdue = True
+        self.die(life.pid, -9)
+
     @precondition(processes)
     @rule(data=st.data(), cause=st.sampled_from(["constructor", "exit_actor"]))
     def it_says_why_it_ends(self, data, cause):
         peer = self.some_process(data)
         life = peer.life
+        if any(certificate.pid == peer.pid for _, certificate in life.deaths[:-1]):
+            # By the time the next process had ended, too, all of it had been heard.
+            return
         certificate = DeathCertificate(life.spec.actor_id, "Account", peer.pid, cause, detail="why")
         self.registry.said_farewell(certificate)
         is_its_process = life.pid == peer.pid or ("forked", life, peer.pid) in self.news
@@ -454,7 +477,9 @@ class Model(RuleBasedStateMachine):
         if life.is_living and not (life.state == "waiting" and may_restart):
             life.is_killed = True
             life.is_unwanted = life.is_unwanted or not may_restart
+            # Who was asked to end before has died of that, however it comes about now.
             life.cause = life.cause or "killed"
+            life.is_overdue = True
         was_alive, was_waiting = life.state == "alive", life.state == "waiting"
         instructions = self.registry.kill(life.spec.actor_id, DRIVER, self.tick(), may_restart=may_restart)
         assert (do.Kill(life.pid) in instructions) == was_alive
@@ -806,6 +831,37 @@ def test_last_words_that_come_after_the_end_of_their_process_are_not_the_next_on
     registry.forked("a", 8, 2.0)
     # It lives, so it has to be told when its last handle goes.
     assert registry.drop("a", OWNER.peer, 1, 3.0) == [do.End("a", 8)]
+
+
+@pytest.mark.parametrize(("code", "cause"), [(0, "stopped"), (-15, "stopped"), (1, "exit"), (-11, "signal")])
+def test_who_was_asked_to_end_and_dies_of_something_else_is_told_to_have(code, cause):
+    registry = registry_with_one()
+    registry.end("a", "stopped", "a person", 1.0)
+    registry.exited(7, code, [], 2.0)
+    assert certificate_of(registry).cause == cause
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_who_was_asked_to_end_and_is_killed_then_has_died_of_being_asked(is_late):
+    registry = registry_with_one()
+    registry.end("a", "stopped", "a person", 1.0)
+    if is_late:
+        registry.overdue(7)
+    else:
+        registry.kill("a", DRIVER, 1.0)
+    registry.exited(7, -9, [], 2.0)
+    assert (certificate_of(registry).cause, certificate_of(registry).detail) == ("stopped", "a person")
+
+
+@pytest.mark.parametrize(("is_short", "code", "is_killed"), [(True, -9, False), (True, -11, False), (True, -9, True)])
+def test_memory_is_suspected_only_of_a_sigkill_that_nobody_here_has_sent(is_short, code, is_killed):
+    registry = Registry(lambda: 0.0, lambda: is_short)
+    registry.create(OWNER, 0, spec("a"))
+    registry.forked("a", 7, 0.0)
+    if is_killed:
+        registry.kill("a", DRIVER, 1.0)
+    registry.exited(7, code, [], 2.0)
+    assert certificate_of(registry).is_memory_short == (code == -9 and not is_killed)
 
 
 def test_a_kill_is_told_though_the_session_ends_before_the_process_does():

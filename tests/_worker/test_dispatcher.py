@@ -327,7 +327,7 @@ def test_the_watch_is_told_of_every_batch():
 
 def test_a_method_that_exits_ends_an_actor_on_a_loop_without_an_answer():
     codes = []
-    with loop_dispatcher(1, codes.append) as (loop, executor, dispatcher):
+    with loop_dispatcher(1, lambda end: codes.append(end.code)) as (loop, executor, dispatcher):
         wire = Wire(executor.instance.log)
         dispatcher.on_requests(wire, wire.requests([(0, "leave"), (1, "plain")]))
         turn(loop)
@@ -355,8 +355,8 @@ class Threads:
         self.dispatcher = Mortal(self.executor, limit, self._end)
         self.first = threading.Thread(target=self.dispatcher.work, name="actor-1", daemon=True)
 
-    def _end(self, code):
-        self.codes.append(code)
+    def _end(self, _dispatcher, end):
+        self.codes.append(end.code)
         raise SystemExit
 
     def __enter__(self):

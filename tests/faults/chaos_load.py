@@ -6,7 +6,8 @@ runs until FOLDER/stop exists. Notes are lines in files that outlive whoever wri
 
 - `made ID ACTOR RETRIES KIND`: a call is about to be made, which is to be executed (KIND `add`) or to fail so (`fail`);
 - `end ID OUTCOME TEXT`: how it ended for its caller;
-- `ran ID` in an actor's file: the method has run.
+- `began CLASS` in an actor's file: it has been constructed, for the first time or again;
+- `ran ID`: the method has run.
 """
 
 import asyncio
@@ -54,7 +55,7 @@ class Sync:
         self.calls = Notes(f"{folder}/calls-{me}")
         self.numbers = itertools.count()
         self.count = 0
-        self.notes.write("began", os.getpid())
+        self.notes.write("began", type(self).__name__)
 
     def add(self, number, pause):
         self.begin(number)
@@ -180,7 +181,8 @@ class Load:
             handle = actor_class.options(**options).remote(self.folder)
         except RaySystemError as error:
             # Whether it exists is not known when the node is killed at that very moment.
-            self.notes.write("refused" if "killed while it started" in str(error) else "unexpected", error)
+            if "killed while it started" not in str(error):
+                raise
             return
         self.actors.append(Known(handle, retries))
 
@@ -284,4 +286,7 @@ def main(folder, address, name, seed):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    # By its own name, as actors import it: what they raise is known here then.
+    import chaos_load
+
+    chaos_load.main(*sys.argv[1:])

@@ -8,7 +8,7 @@ import actorio
 from actorio.exceptions import ActorUnavailableError
 
 # Nothing here takes that long; in seconds.
-PATIENCE = 20.0
+PATIENCE = 10.0
 
 
 def events_until(actor, is_last):

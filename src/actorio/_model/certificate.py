@@ -123,7 +123,11 @@ class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
         except UnicodeEncodeError:
             lines = [encodable(line) for line in self.stderr_tail]
             clean = msgspec.structs.replace(
-                self, class_name=encodable(self.class_name), detail=encodable(self.detail), stderr_tail=lines
+                self,
+                class_name=encodable(self.class_name),
+                detail=encodable(self.detail),
+                stderr_tail=lines,
+                name=encodable(self.name),
             )
             return _ENCODER.encode(clean)
 

@@ -22,7 +22,7 @@ class Holders:
         # How many handles on each actor are on their way.
         self._travelling: Counter[str] = Counter()
         # Tokens whose receiver was quicker than the news of the sender.
-        self._early: set[int] = set()
+        self._early: dict[int, str] = {}
         # How many births need each actor.
         self._births: Counter[str] = Counter()
 
@@ -34,7 +34,7 @@ class Holders:
         """A peer has one more reason; the handle with this token has arrived, if it is not 0."""
         self._held.setdefault(actor_id, Counter())[peer] += 1
         if token and self._end_travel(token) is None:
-            self._early.add(token)
+            self._early[token] = actor_id
 
     def drop(self, actor_id: str, peer: str, count: int) -> None:
         """So many of a peer's reasons are gone."""
@@ -50,7 +50,7 @@ class Holders:
     def lend(self, actor_id: str, token: int) -> None:
         """A handle is on its way, unless it has arrived."""
         if token in self._early:
-            self._early.discard(token)
+            del self._early[token]
             return
         self._lent[token] = actor_id
         self._travelling[actor_id] += 1
@@ -90,3 +90,4 @@ class Holders:
         self._held.pop(actor_id, None)
         for token in [token for token, lent in self._lent.items() if lent == actor_id]:
             self._end_travel(token)
+        self._early = {token: early for token, early in self._early.items() if early != actor_id}

@@ -148,3 +148,4 @@ class Lifecycle:
         self.discard(dead.actor_id)
         self.nursery.forget(dead.actor_id)
         unlink(dead.address)
+        unlink(f"{dead.address}.stack")

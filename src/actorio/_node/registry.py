@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 # Certificates of the longest dead are forgotten beyond this number.
 MAX_DEAD = 100_000
 _SIGKILL = 9
-# Causes of which an actor dies by SIGTERM, and how it ends then.
+_SIGTERM = 15
+# Causes of which an actor dies by SIGTERM, or by itself.
 _SOFT = frozenset({"out_of_scope", "owner_died", "shutdown", "stopped", "supervised"})
-_AS_ASKED = (0, -15)
 
 State = Literal["starting", "alive", "waiting"]
 
@@ -165,6 +165,9 @@ class Registry:
     def said_farewell(self, certificate: DeathCertificate) -> None:
         """It has said itself why it ends soon: its constructor has raised, or it has asked to exit."""
         actor = self.living.get(certificate.actor_id)
+        if actor is not None and actor.last_death is not None and actor.last_death.pid == certificate.pid:
+            # The words of a process that is known to be dead are not those of the next one.
+            return
         if actor is not None and (actor.cause is None or certificate.cause == "constructor"):
             # A constructor that raised is worth telling though nobody wants the actor any more.
             actor.cause, actor.detail = certificate.cause, certificate.detail
@@ -175,8 +178,11 @@ class Registry:
         actor = self.living.get(actor_id)
         if actor is None:
             return []
+        if may_restart and actor.state == "waiting":
+            # It is dead, and on its way back.
+            return []
         actor.is_unwanted = actor.is_unwanted or not may_restart
-        if actor.cause is None:
+        if actor.cause is None or actor.cause in _SOFT:
             actor.cause, actor.detail = "killed", by
         return self._order(actor, "kill", now)
 
@@ -199,7 +205,7 @@ class Registry:
         if actor.state == "alive":
             return [Kill(actor.pid)] if order == "kill" else [End(actor.spec.actor_id, actor.pid)]
         if actor.state == "starting":
-            actor.order = order
+            actor.order = "kill" if actor.order == "kill" else order
             return []
         return self._died(actor, 0, [], now) if actor.is_unwanted else []
 
@@ -239,7 +245,7 @@ class Registry:
         news = Happened(actor.spec.actor_id, kind, pid, certificate, actor.spec.driver, was_answered=bool(answers))
         if delay is None:
             return [*answers, *self._bury(actor, certificate, news, now)]
-        actor.state, actor.cause, actor.detail, actor.order = "waiting", None, "", ""
+        actor.state, actor.cause, actor.detail, actor.order, actor.is_overdue = "waiting", None, "", "", False
         actor.last_death, actor.died_at = certificate, now
         actor_id = actor.spec.actor_id
         if actor.spec.membership is not None:
@@ -251,7 +257,7 @@ class Registry:
         self, actor: Actor, code: int, stderr_tail: list[str], now: float, *, will_restart: bool
     ) -> DeathCertificate:
         budget = actor.spec.budget
-        if actor.cause in _SOFT and code not in _AS_ASKED and not actor.is_overdue:
+        if actor.cause in _SOFT and code < 0 and code != -_SIGTERM and not actor.is_overdue:
             # It was asked to end, and has died of something else before.
             actor.cause, actor.detail = None, ""
         return DeathCertificate(
@@ -309,7 +315,8 @@ class Registry:
 
     def hold(self, actor_id: str, peer: str, token: int) -> None:
         """A process has one more reason to keep an actor."""
-        self._holders.hold(actor_id, peer, token)
+        if actor_id not in self._dead:
+            self._holders.hold(actor_id, peer, token)
 
     def drop(self, actor_id: str, peer: str, count: int, now: float) -> list[Instruction]:
         """So many of a process's reasons are gone."""
@@ -318,7 +325,8 @@ class Registry:
 
     def lend(self, actor_id: str, token: int) -> None:
         """A handle is on its way."""
-        self._holders.lend(actor_id, token)
+        if actor_id not in self._dead:
+            self._holders.lend(actor_id, token)
 
     def unlend(self, token: int, now: float) -> list[Instruction]:
         """A handle will not arrive."""
@@ -343,7 +351,13 @@ class Registry:
         ]
         done = [each for actor_id in owned for each in self.end(actor_id, "owner_died", detail, now)]
         for actor in self.living.values():
-            actor.questions = [question for question in actor.questions if getattr(question[0], "peer", None) != peer]
+            actor.questions = [question for question in actor.questions if question[0].peer != peer]
+            done += [
+                Made(asker, number, spec.actor_id, b"", detail)
+                for asker, number, spec, _ in actor.heirs
+                if spec.owner == peer
+            ]
+            actor.heirs = [heir for heir in actor.heirs if heir[2].owner != peer]
         return done + self.release(self._holders.gone(peer), now)
 
     # --- questions ----------------------------------------------------------------------------------------------

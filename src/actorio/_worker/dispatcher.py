@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING
 
 from actorio._wire.messages import Call
 from actorio._worker.ending import PATIENCE
-from actorio._worker.executor import ActorEndsError, Delivered, decline
+from actorio._worker.executor import ActorEndsError, Delivered
+from actorio._worker.inspection import Meter
 from actorio._worker.mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class LoopDispatcher:
         self._loop = loop
         self._executor = executor
         self._mailbox: Mailbox[Delivered] = Mailbox(limit)
+        self._meter = Meter()
         self._watch = watch
         self._end = end
         # The loop itself keeps only weak references to tasks.
@@ -55,9 +58,10 @@ class LoopDispatcher:
     def on_requests(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
         """Takes a batch of requests, in order."""
         self._watch.notice()
+        self._meter.arrived += len(requests)
         for request, payload in requests:
             if type(request) is not Call:
-                decline(connection, request)
+                self._meter.answer(connection, request, self._mailbox)
                 continue
             call = (connection, request, payload)
             if self._mailbox.offer(call) and not self._is_closed:
@@ -86,7 +90,11 @@ class LoopDispatcher:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, call: Delivered) -> None:
-        executor = self._executor
+        executor, meter, started = self._executor, self._meter, 0.0
+        if meter.skipped > 0:
+            meter.skipped -= 1
+        else:
+            started = monotonic()
         try:
             method, args, kwargs = executor.prepare(call)
             value = method.function(*args, **kwargs)
@@ -101,6 +109,8 @@ class LoopDispatcher:
             except ActorEndsError as end:
                 self._end(end)
                 return
+        if started:
+            meter.note(started)
         call[0].reply_soon(frame)
         following = self._mailbox.finish()
         if following is not None and not self._is_closed:

@@ -38,6 +38,7 @@ from actorio._worker.blocking import BlockingGuard
 from actorio._worker.dispatcher import LoopDispatcher
 from actorio._worker.ending import PATIENCE, Ending, leave, leave_by_signal
 from actorio._worker.executor import ActorEndsError, Executor, StopRequestedError, ends_by
+from actorio._worker.inspection import dump_path, install_stack_dump
 from actorio._worker.stall import StallWatch
 from actorio._worker.surroundings import forget_the_template, settle_in, take_over
 from actorio._worker.threads import ThreadDispatcher
@@ -145,6 +146,7 @@ class _Life:
         output.use_lines()
         output.forward_records(output.RecordForwarder(self.birth.name, self.runtime.node))
         faulthandler.enable(all_threads=False)
+        install_stack_dump(dump_path(self.birth.address))
         runtime.install(self.runtime)
         if self.birth.is_async:
             self._live_on_loop()

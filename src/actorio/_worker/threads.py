@@ -13,7 +13,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from actorio._wire.messages import Call
-from actorio._worker.executor import ActorEndsError, Delivered, decline
+from actorio._worker.executor import ActorEndsError, Delivered
+from actorio._worker.inspection import Meter
 from actorio._worker.mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class ThreadDispatcher:
         self._executor = executor
         self._end = end
         self._mailbox: Mailbox[Delivered] = Mailbox(limit)
+        self._meter = Meter()
         self._lock = threading.Lock()
         # Calls that have been admitted and that no thread has taken yet, oldest first.
         self._admitted: deque[Delivered] = deque()
@@ -54,9 +56,10 @@ class ThreadDispatcher:
         """Takes a batch of requests, in order. In the loop's thread."""
         admitted = []
         with self._lock:
+            self._meter.arrived += len(requests)
             for request, payload in requests:
                 if type(request) is not Call:
-                    decline(connection, request)
+                    self._meter.answer(connection, request, self._mailbox)
                     continue
                 call = (connection, request, payload)
                 if self._mailbox.offer(call):
@@ -114,9 +117,16 @@ class ThreadDispatcher:
             self._others_ended.clear()
 
     def _execute(self, call: Delivered) -> bytes:
-        executor = self._executor
+        executor, meter, started = self._executor, self._meter, 0.0
+        if meter.skipped > 0:
+            meter.skipped -= 1
+        else:
+            started = time.monotonic()
         try:
             method, args, kwargs = executor.prepare(call)
-            return executor.reply(call, method.function(*args, **kwargs))
+            frame = executor.reply(call, method.function(*args, **kwargs))
         except BaseException as error:  # whatever a method raises is its caller's
-            return executor.refuse(call, error)
+            frame = executor.refuse(call, error)
+        if started:
+            meter.note(started)
+        return frame
