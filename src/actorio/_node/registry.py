@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 # Certificates of the longest dead are forgotten beyond this number.
 MAX_DEAD = 100_000
 _SIGKILL = 9
-_SIGTERM = 15
-# Causes of which an actor dies by SIGTERM, or by itself.
+# Causes of which an actor dies by SIGTERM, and how it ends then.
 _SOFT = frozenset({"out_of_scope", "owner_died", "shutdown", "stopped", "supervised"})
+_AS_ASKED = (0, -15)
 
 State = Literal["starting", "alive", "waiting"]
 
@@ -182,7 +182,8 @@ class Registry:
             # It is dead, and on its way back.
             return []
         actor.is_unwanted = actor.is_unwanted or not may_restart
-        if actor.cause is None or actor.cause in _SOFT:
+        actor.is_overdue = True
+        if actor.cause is None:
             actor.cause, actor.detail = "killed", by
         return self._order(actor, "kill", now)
 
@@ -257,7 +258,7 @@ class Registry:
         self, actor: Actor, code: int, stderr_tail: list[str], now: float, *, will_restart: bool
     ) -> DeathCertificate:
         budget = actor.spec.budget
-        if actor.cause in _SOFT and code < 0 and code != -_SIGTERM and not actor.is_overdue:
+        if actor.cause in _SOFT and code not in _AS_ASKED and not actor.is_overdue:
             # It was asked to end, and has died of something else before.
             actor.cause, actor.detail = None, ""
         return DeathCertificate(
