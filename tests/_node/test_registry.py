@@ -432,12 +432,12 @@ class Model(RuleBasedStateMachine):
     def it_says_why_it_ends(self, data, cause):
         peer = self.some_process(data)
         life = peer.life
-        if any(certificate.pid == peer.pid for _, certificate in life.deaths[:-1]):
-            # By the time the next process had ended, too, all of it had been heard.
+        is_its_process = life.pid == peer.pid or ("forked", life, peer.pid) in self.news
+        if life.state == "starting" and not is_its_process and life.deaths[-1][1].pid != peer.pid:
+            # By the time one more process was asked for, all that this one had said was heard.
             return
         certificate = DeathCertificate(life.spec.actor_id, "Account", peer.pid, cause, detail="why")
         self.registry.said_farewell(certificate)
-        is_its_process = life.pid == peer.pid or ("forked", life, peer.pid) in self.news
         if life.is_living and is_its_process and (life.cause is None or cause == "constructor"):
             life.is_told = life.is_unwanted = True
             life.cause = cause
@@ -862,6 +862,15 @@ def test_memory_is_suspected_only_of_a_sigkill_that_nobody_here_has_sent(is_shor
         registry.kill("a", DRIVER, 1.0)
     registry.exited(7, code, [], 2.0)
     assert certificate_of(registry).is_memory_short == (code == -9 and not is_killed)
+
+
+def test_last_words_of_a_process_that_was_never_heard_of_are_not_the_next_ones():
+    registry = registry_with_one(pid=0, max_restarts=1)
+    registry.all_died("zygote_lost", "pid 2", 1.0)
+    registry.said_farewell(DeathCertificate("a", "Account", 7, "constructor"))
+    registry.due("a")
+    registry.forked("a", 8, 2.0)
+    assert registry.drop("a", OWNER.peer, 1, 3.0) == [do.End("a", 8)]
 
 
 def test_a_kill_is_told_though_the_session_ends_before_the_process_does():

@@ -209,7 +209,8 @@ def test_what_is_left_of_a_session_says_that_it_has_ended():
 
 def test_a_directory_whose_processes_were_all_killed_is_swept_by_the_next_init(leaks):
     program = start("""
-        print(*actorio.init().address_info.values(), flush=True)
+        info = actorio.init().address_info
+        print(info["session_dir"], info["node_pid"], flush=True)
         time.sleep(1000)
     """)
     directory, node = program.stdout.readline().split()

@@ -44,6 +44,42 @@ class Member(Plain):
         note(self.path, f"{self.name} cleans up")
 
 
+class Keeper(Plain):
+    """Keeps what it is given, under a name."""
+
+    def __init__(self, first=None):
+        super().__init__()
+        self.kept = {"first": first}
+
+    def keep(self, name, thing):
+        self.kept[name] = thing
+
+    def give(self, name):
+        return self.kept[name]
+
+    def drop(self, name):
+        del self.kept[name]
+
+    def names(self):
+        return sorted(self.kept)
+
+
+class Introduced(Keeper):
+    """Makes itself known to others."""
+
+    def introduce(self, other):
+        actorio.get(other.keep.remote("friend", self))
+
+    def introduce_in(self, other):
+        actorio.get(other.keep.remote("friends", [self]))
+
+    def who(self):
+        return actorio.get_runtime_context().current_actor
+
+    def remember_itself(self):
+        self.kept["me"] = self.who()
+
+
 class Busy:
     """Runs calls beside each other: `stay` ends after `end` has asked for the end of the actor."""
 

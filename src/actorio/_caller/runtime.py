@@ -160,7 +160,8 @@ class CallerRuntime:
                 data = self.node().find(name, SHARED_NAMESPACE)
             except ValueError:
                 raise own from None
-        return ActorHandle(wire.loads(data))
+        identity: ActorIdentity = wire.loads(data)
+        return ActorHandle(identity.weak())
 
     def list_actors(self) -> Inventory:
         """Returns what there is in the session."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from actorio._model.context import get_runtime_context
+from actorio._model.context import CURRENT_CALL, get_runtime_context
 
 
 class ActorExit(SystemExit):
@@ -12,9 +12,14 @@ class ActorExit(SystemExit):
 
 
 class _Wish:
-    """Has this process's actor asked to end? Set before `ActorExit` is raised, which the method may catch."""
+    """Has this process's actor asked to end? Set before `ActorExit` is raised, which the method may catch.
+
+    Attributes:
+        call: the call that has asked, which ends the actor when it ends; None for the constructor.
+    """
 
     is_exiting = False
+    call: object = None
 
 
 WISH = _Wish()
@@ -31,5 +36,5 @@ def exit_actor() -> NoReturn:
     """
     if get_runtime_context().actor_id is None:
         raise TypeError("exit_actor() ends the actor that calls it, and this process is none: use actorio.kill(handle)")
-    WISH.is_exiting = True
+    WISH.is_exiting, WISH.call = True, CURRENT_CALL.get()
     raise ActorExit

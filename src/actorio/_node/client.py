@@ -76,7 +76,7 @@ class Client:
 
     def watch_process(self) -> None:
         """Also notices the death of the process itself: a child that it forked may hold its socket open."""
-        if hasattr(os, "pidfd_open") and self.pid:
+        if hasattr(os, "pidfd_open") and self.pid and self._pidfd < 0:
             with suppress(OSError):
                 self._pidfd = os.pidfd_open(self.pid)
                 self._loop.add_reader(self._pidfd, self.close)

@@ -104,6 +104,9 @@ class Executor:
     def construct(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Makes the instance; raises what the constructor raises."""
         self.instance = self._class(*args, **kwargs)
+        if WISH.is_exiting:
+            # What that raised was caught.
+            raise ActorExit
 
     # --- calls --------------------------------------------------------------------------------------------------
 
@@ -141,7 +144,7 @@ class Executor:
         Raises:
             ActorEndsError: the method has called `exit_actor`, and caught what that raised.
         """
-        if WISH.is_exiting:
+        if WISH.is_exiting and WISH.call is call:
             raise ActorEndsError(0, "exit_actor")
         connection, request, _ = call
         try:
@@ -163,7 +166,7 @@ class Executor:
         # By its type: an exception may raise at any question about itself.
         if issubclass(type(error), ActorEndsError | StopRequestedError):
             raise error
-        if WISH.is_exiting:
+        if WISH.is_exiting and WISH.call is call:
             raise ActorEndsError(0, "exit_actor") from error
         # By its type: an exception may raise at any question about itself.
         if issubclass(type(error), SystemExit):

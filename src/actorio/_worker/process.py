@@ -176,7 +176,6 @@ class _Life:
         loop = new_loop()
         asyncio.set_event_loop(loop)
         loop.add_signal_handler(signal.SIGTERM, self._end_on_loop, loop, None)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         # The loop itself keeps only a weak reference to a task.
         start = loop.create_task(self._start_on_loop(loop))
         try:
@@ -188,6 +187,8 @@ class _Life:
             loop.run_forever()
 
     async def _start_on_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Not before the loop runs, which hears of signals from then on only.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         try:
             executor = self._load()
             args, kwargs = executor.arguments()
