@@ -1049,6 +1049,14 @@ def test_what_a_constructor_needs_is_kept_as_long_as_it_may_run_again():
     assert do.End("a", 7) in registry.kill("b", DRIVER, 2.0)
 
 
+def test_an_actor_ends_when_the_process_with_its_last_handle_has_gone():
+    registry = registry_with_one()
+    registry.hold("a", "driver b", 0)
+    registry.drop("a", OWNER.peer, 1, 1.0)
+    assert registry.peer_gone("driver c", "it has ended", 1.0) == []
+    assert registry.peer_gone("driver b", "it has ended", 1.0) == [do.End("a", 7)]
+
+
 def test_an_actor_ends_with_its_owner_though_others_hold_it():
     registry = registry_with_one()
     registry.hold("a", "driver b", 0)

@@ -277,7 +277,7 @@ def test_node_and_zygote_together_end_the_session_and_every_reference(leaks, tmp
         for pid in (there_is.node_pid, there_is.zygote_pid):
             os.kill(pid, signal.SIGKILL)
         for ref in (*refs, actor.echo.remote(1), other.echo.remote(1)):
-            with pytest.raises(ActorDiedError, match="node process of its session was lost|session has ended"):
+            with pytest.raises(ActorDiedError, match=r"node process of its session was lost|session has ended"):
                 get(ref)
         assert all(wait_until(lambda pid=pid: is_gone(pid)) for pid in pids)
         with pytest.raises(RaySystemError, match=r"actorio.init\(\)"):

@@ -1,5 +1,6 @@
 """Actors whose lives are watched. Every one of them imports this module: it imports next to nothing itself."""
 
+import atexit
 import os
 import signal
 import sys
@@ -7,6 +8,9 @@ import threading
 
 import actorio
 from actorio.actor import exit_actor
+
+# What goes wrong when a tidy actor cleans up.
+CULPRIT = set()
 
 
 class Plain:
@@ -80,10 +84,71 @@ class Introduced(Keeper):
         self.kept["me"] = self.who()
 
 
-class Busy:
+class Tidy(Plain):
+    """Notes what it cleans up at its end; `CULPRIT` says what goes wrong with that."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+        stack = actorio.get_runtime_context().exit_stack
+        stack.callback(self.clean, "first")
+        stack.callback(self.clean, "second")
+        atexit.register(note, path, "atexit")
+
+    def clean(self, what):
+        note(self.path, what)
+        if {what} == CULPRIT:
+            raise LookupError(f"{what} has failed")
+        if {"exit in hook"} == CULPRIT and what == "hook":
+            exit_actor()
+        if {"hang in hook"} == CULPRIT and what == "hook":
+            threading.Event().wait()
+
+    def stay(self, arrived):
+        stay(arrived)
+
+    def passes(self, arrived, gate):
+        arrived.touch()
+        wait_for(gate)
+        note(self.path, "passed")
+        return "passed"
+
+    def __ray_shutdown__(self):
+        self.clean("hook")
+
+
+class AsyncTidy(Tidy):
+    async def pid(self):
+        return os.getpid()
+
+    async def stay(self, arrived):
+        import asyncio  # loaded in an async actor, and in no other
+
+        arrived.touch()
+        await asyncio.Event().wait()
+
+    async def passes(self, arrived, gate):
+        import asyncio  # as above
+
+        arrived.touch()
+        await asyncio.to_thread(wait_for, gate)
+        note(self.path, "passed")
+        return "passed"
+
+    async def __ray_shutdown__(self):
+        import asyncio  # as above
+
+        if {"hang in hook"} == CULPRIT:
+            note(self.path, "hook")
+            await asyncio.Event().wait()
+        self.clean("hook")
+
+
+class Busy(Plain):
     """Runs calls beside each other: `stay` ends after `end` has asked for the end of the actor."""
 
     def __init__(self):
+        super().__init__()
         self.is_over = threading.Event()
 
     def stay(self, arrived):
@@ -96,8 +161,9 @@ class Busy:
         body()
 
 
-class AsyncBusy:
+class AsyncBusy(Plain):
     def __init__(self):
+        super().__init__()
         import asyncio  # loaded in an async actor, and in no other
 
         self.is_over = asyncio.Event()
@@ -162,6 +228,17 @@ def raise_lookup_error():
     raise LookupError("nothing there")
 
 
+def exit_actor_and_swallow_it():
+    try:
+        exit_actor()
+    except BaseException:
+        return "still here"
+
+
+def set_culprit(culprit):
+    CULPRIT.add(culprit)
+
+
 def ask_to_be_killed(*, no_restart=False):
     actorio.kill(actorio.get_runtime_context().current_actor, no_restart=no_restart)
     threading.Event().wait()
@@ -212,3 +289,13 @@ def busy(kind, path):
     staying = actor.stay.remote(path)
     wait_for(path)
     return actor, staying
+
+
+def tidy(kind, path, **options):
+    """Make an actor that notes what it cleans up."""
+    if kind == "threaded":
+        options["max_concurrency"] = 2
+    chosen = actorio.remote(AsyncTidy if kind == "async" else Tidy)
+    actor = (chosen.options(**options) if options else chosen).remote(path)
+    actorio.get(actor.pid.remote())
+    return actor

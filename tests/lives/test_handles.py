@@ -233,16 +233,19 @@ def test_a_handle_in_a_put_value_keeps_its_actor(keeper, born):
     assert ends(pid)
 
 
-def test_a_handle_in_a_borrowed_reference_keeps_its_actor(keeper, born):
+def test_a_handle_behind_a_borrowed_reference_keeps_its_actor(keeper, born):
+    # As long as the process that made the reference: it keeps what it has lent.
     pid, handles = born()
-    ref = actorio.put(handles.pop())
+    maker = make()
+    (ref,) = actorio.get(maker.run.remote(lambda handle: [actorio.put(handle)], handles.pop()))
     actorio.get(keeper.keep.remote("ref", [ref]))
-    found = keeper.run.remote(lambda: None)
-    actorio.get(found)
-    (borrowed,) = actorio.get(keeper.give.remote("ref"))
-    assert actorio.get(actorio.get(borrowed).pid.remote()) == pid
+    del ref
+    gc.collect()
+    (ref,) = actorio.get(keeper.give.remote("ref"))
+    assert actorio.get(actorio.get(ref).pid.remote()) == pid
+    del ref
     actorio.get(keeper.drop.remote("ref"))
-    del ref, borrowed
+    actorio.kill(maker)
     assert ends(pid)
 
 
@@ -305,6 +308,8 @@ def test_a_handle_in_an_exception_keeps_its_actor(keeper):
     assert actorio.get(caught.value.cause.handle.pid.remote()) == pid
     del ref, caught
     gc.collect()
+    # There the exception and the frame that raised it hold each other.
+    actorio.get(keeper.run.remote(gc.collect))
     assert ends(pid)
 
 

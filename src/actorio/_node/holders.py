@@ -19,6 +19,7 @@ class Holders:
         self._held: dict[str, Counter[str]] = {}
         # Token: the actor, while the handle is on its way.
         self._lent: dict[int, str] = {}
+        self._lenders: dict[int, str] = {}
         # How many handles on each actor are on their way.
         self._travelling: Counter[str] = Counter()
         # Tokens whose receiver was quicker than the news of the sender.
@@ -33,7 +34,12 @@ class Holders:
     def hold(self, actor_id: str, peer: str, token: int = 0) -> None:
         """A peer has one more reason; the handle with this token has arrived, if it is not 0."""
         self._held.setdefault(actor_id, Counter())[peer] += 1
-        if token and self._end_travel(token) is None:
+        if token:
+            self.arrive(actor_id, token)
+
+    def arrive(self, actor_id: str, token: int) -> None:
+        """The handle with this token has arrived, whether or not it is a reason to keep the actor."""
+        if self._end_travel(token) is None:
             self._early[token] = actor_id
 
     def drop(self, actor_id: str, peer: str, count: int) -> None:
@@ -47,13 +53,18 @@ class Holders:
         if not counts:
             del self._held[actor_id]
 
-    def lend(self, actor_id: str, token: int) -> None:
-        """A handle is on its way, unless it has arrived."""
+    def lend(self, actor_id: str, token: int, peer: str = "") -> None:
+        """A handle is on its way from a peer, unless it has arrived."""
         if token in self._early:
             del self._early[token]
             return
         self._lent[token] = actor_id
+        self._lenders[token] = peer
         self._travelling[actor_id] += 1
+
+    def lent_by(self, peer: str) -> list[int]:
+        """Returns the tokens of the handles that a peer has sent and that have not arrived."""
+        return [token for token, lender in self._lenders.items() if lender == peer]
 
     def unlend(self, token: int) -> str | None:
         """The handle will not arrive; returns its actor, None when it has arrived."""
@@ -61,6 +72,7 @@ class Holders:
 
     def _end_travel(self, token: int) -> str | None:
         actor_id = self._lent.pop(token, None)
+        self._lenders.pop(token, None)
         if actor_id is not None:
             self._travelling[actor_id] -= 1
             if not self._travelling[actor_id]:

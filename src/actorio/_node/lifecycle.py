@@ -104,9 +104,9 @@ class Lifecycle:
         actor_id = message.actor_id
         self.outputs.adopt(actor_id, descriptors[:2])
         self._cradles[actor_id] = tuple(descriptors[2:])
-        self._registry.adopt(spec, message.pid, time.monotonic())
         if message.pid:
             self._actors_by_pid[message.pid] = actor_id
+        self.perform(self._registry.adopt(spec, message.pid, time.monotonic()))
 
     # --- ending -------------------------------------------------------------------------------------------------
 

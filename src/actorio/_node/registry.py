@@ -122,19 +122,21 @@ class Registry:
         )
         return [Made(asker, number, spec.actor_id, b"", error)]
 
-    def adopt(self, spec: Spec, pid: int, now: float) -> None:
-        """An actor of the node before this one: it lives in process ``pid``, or waits for its restart (0)."""
+    def adopt(self, spec: Spec, pid: int, now: float) -> list[Instruction]:
+        """An actor of the node before this one: it lives in process ``pid``, or has died unseen (0)."""
         actor = self.living[spec.actor_id] = Actor(spec)
         if spec.name:
             self.names.take(spec.namespace, spec.name, spec.actor_id)
         self._holders.need(spec.held)
         self._groups.add(spec)
+        actor.state, actor.pid = "alive", pid
         if pid:
-            actor.state, actor.pid = "alive", pid
             self._by_pid[pid] = actor
             spec.budget.started(now)
-        else:
-            actor.state = "waiting"
+            return []
+        # The spec is as it was when the process was forked, so that this death has not been paid for.
+        actor.cause, actor.detail = "unknown", "the node was being replaced at that time"
+        return self._died(actor, 0, [], now)
 
     def forked(self, actor_id: str, pid: int, now: float) -> list[Instruction]:
         """Its process exists."""
@@ -165,7 +167,7 @@ class Registry:
     def said_farewell(self, certificate: DeathCertificate) -> None:
         """It has said itself why it ends soon: its constructor has raised, or it has asked to exit."""
         actor = self.living.get(certificate.actor_id)
-        if actor is not None and actor.last_death is not None and actor.last_death.pid == certificate.pid:
+        if actor is not None and not _is_of_this_process(actor, certificate.pid):
             # The words of a process that is known to be dead are not those of the next one.
             return
         if actor is not None and (actor.cause is None or certificate.cause == "constructor"):
@@ -299,7 +301,17 @@ class Registry:
             for actor_id, actor in self.living.items()
             if not driver or (actor.spec.driver == driver and not actor.spec.is_detached)
         ]
-        return [each for actor_id in chosen for each in self.end(actor_id, cause, detail, now)]
+        done: list[Instruction] = []
+        for actor_id in chosen:
+            actor = self.living.get(actor_id)
+            if actor is not None:
+                # Who waits for its name is not born any more.
+                heirs, actor.heirs = actor.heirs, []
+                done += [
+                    Made(asker, number, spec.actor_id, b"", "the session is ending") for asker, number, spec, _ in heirs
+                ]
+                done += self.end(actor_id, cause, detail, now)
+        return done
 
     def all_died(self, cause: DeathCause, detail: str, now: float) -> list[Instruction]:
         """Every process has died with the zygote, and nobody is left to tell how: some may be restarted."""
@@ -324,10 +336,20 @@ class Registry:
         self._holders.drop(actor_id, peer, count)
         return self.release((actor_id,), now)
 
-    def lend(self, actor_id: str, token: int) -> None:
-        """A handle is on its way."""
+    def lend(self, actor_id: str, token: int, peer: str = "") -> None:
+        """A handle is on its way from a process."""
         if actor_id not in self._dead:
-            self._holders.lend(actor_id, token)
+            self._holders.lend(actor_id, token, peer)
+
+    def arrive(self, actor_id: str, token: int, now: float) -> list[Instruction]:
+        """A handle on itself has reached an actor: no reason to keep it."""
+        if actor_id not in self._dead:
+            self._holders.arrive(actor_id, token)
+        return self.release((actor_id,), now)
+
+    def lent_by(self, peer: str) -> list[int]:
+        """Returns the tokens of handles that a process has sent and that have not arrived."""
+        return self._holders.lent_by(peer)
 
     def unlend(self, token: int, now: float) -> list[Instruction]:
         """A handle will not arrive."""
@@ -409,3 +431,10 @@ class Registry:
     def has_detached(self) -> bool:
         """Does a detached actor live that nobody has asked to end?"""
         return any(actor.spec.is_detached and not actor.is_unwanted for actor in self.living.values())
+
+
+def _is_of_this_process(actor: Actor, pid: int) -> bool:
+    """May this be the process that the actor has now? Which one that is may not be known yet while it starts."""
+    if actor.state == "starting":
+        return actor.last_death is None or actor.last_death.pid != pid
+    return actor.pid == pid

@@ -48,6 +48,8 @@ _LAST_GRACE = 0.5
 _DEATH_TIMEOUT = 2.0
 # How many zygotes may follow the first one within a minute.
 _ZYGOTES = 20
+# How long a handle may be on its way whose sender has ended.
+_TRAVEL_TIMEOUT = 60.0
 # A driver that has started a node connects at once, or has died.
 _FIRST_DRIVER_TIMEOUT = 30.0
 # A new node hears from everybody who held an actor within this time; then it ends those that nobody holds.
@@ -92,7 +94,7 @@ class Node:
             m.Find: self._find,
             m.Hold: self._hold,
             m.Drop: self._drop,
-            m.Lend: lambda _client, message, _payload: self._registry.lend(message.actor_id, message.token),
+            m.Lend: lambda client, message, _payload: self._registry.lend(message.actor_id, message.token, client.peer),
             m.Unlend: lambda _client, message, _payload: self._unlend(message.token),
             m.Watch: lambda client, message, _payload: self._news.watch(client, message.id, message.actor_id),
             m.Unwatch: lambda client, message, _payload: self._news.unwatch(client, message.id),
@@ -137,6 +139,9 @@ class Node:
         self._news.forget(client)
         if client.peer and not any(other.peer == client.peer for other in self._clients):
             detail = f"{client.who()} has ended"
+            for token in self._registry.lent_by(client.peer):
+                # The handle may be waiting in the socket of its receiver, who reads when he comes to it.
+                self._loop.call_later(_TRAVEL_TIMEOUT, self._unlend, token)
             self._life.perform(self._registry.peer_gone(client.peer, detail, time.monotonic()))
         if client.is_driver:
             self._end_if_alone()
@@ -193,12 +198,11 @@ class Node:
         client.send(m.Noted())
 
     def _hold(self, client: Client, message: m.Hold, _payload: Payload) -> None:
-        # An actor's handle on itself keeps nobody alive.
-        peer = "" if client.actor_id == message.actor_id else client.peer
-        if peer:
-            self._registry.hold(message.actor_id, peer, message.token)
+        if client.actor_id != message.actor_id:
+            self._registry.hold(message.actor_id, client.peer, message.token)
         elif message.token:
-            self._unlend(message.token)
+            # An actor's handle on itself keeps nobody alive.
+            self._life.perform(self._registry.arrive(message.actor_id, message.token, time.monotonic()))
 
     def _unlend(self, token: int) -> None:
         self._life.perform(self._registry.unlend(token, time.monotonic()))
@@ -279,8 +283,6 @@ class Node:
                 self._life.adopt(message, Spec.decode(payload), descriptors)
             else:
                 self._life.on_news(message)
-        for actor_id in list(self._registry.living):
-            self._life.perform(self._registry.due(actor_id))
         self._loop.call_later(_REJOIN_TIMEOUT, self._release_the_unheld)
 
     def _release_the_unheld(self) -> None:

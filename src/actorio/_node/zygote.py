@@ -82,6 +82,8 @@ class Zygote:
         self._children: dict[int, str] = {}
         # What no node has heard yet.
         self._unheard: list[Message] = []
+        # Of each actor that has died without a node: its process.
+        self._departed: dict[str, int] = {}
         self._reader = zygote_reader()
         self._descriptors: list[int] = []
         self._wake_read, self._wake_write = os.pipe()
@@ -193,7 +195,8 @@ class Zygote:
         sock.setblocking(True)
         self._sock, self._reader = sock, zygote_reader()
         self._listen_to_node()
-        pids = {actor_id: pid for pid, actor_id in self._children.items()}
+        pids = {**self._departed, **{actor_id: pid for pid, actor_id in self._children.items()}}
+        self._departed.clear()
         for actor_id, cradle in self._cradles.by_id.items():
             kept = Kept(actor_id, pids.get(actor_id, 0), len(cradle.descriptors))
             self._send(kept, cradle.spec, cradle.descriptors)
@@ -278,7 +281,9 @@ class Zygote:
                 return
             if not pid:
                 return
-            self._children.pop(pid, None)
+            actor_id = self._children.pop(pid, "")
+            if self._sock is None:
+                self._departed[actor_id] = pid
             # Whatever the actor had started goes with it.
             _signal_group(pid, signal.SIGKILL)
             self._tell(Exited(pid, os.waitstatus_to_exitcode(status)))
