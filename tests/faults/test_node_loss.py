@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -190,12 +191,30 @@ def test_an_actor_that_dies_while_there_is_no_node_is_explained(fresh_session, t
     running = actor.wait_for.remote(str(gate))
     with no_node(fresh_session):
         kill(pid)
-        late = actor.echo.remote(1)
-    for ref in (running, late, actor.echo.remote(2)):
+    for ref in (running, actor.echo.remote(1), actor.echo.remote(2)):
         with pytest.raises(ActorDiedError, match="ended by SIGKILL") as caught:
             get(ref)
         certificate = caught.value.certificate
         assert (certificate.cause, certificate.code, certificate.pid) == ("signal", signal.SIGKILL, pid)
+
+
+def test_making_a_call_waits_for_no_node(fresh_session):
+    actor, refs, is_made = PLAIN.remote(), [], threading.Event()
+    pid = get(actor.pid.remote())
+
+    def call():
+        refs.append(actor.echo.remote(1))
+        is_made.set()
+
+    thread = threading.Thread(target=call)
+    with no_node(fresh_session):
+        kill(pid)
+        thread.start()
+        has_waited = not is_made.wait(PATIENCE / 4)
+    thread.join(PATIENCE)
+    assert not has_waited
+    with pytest.raises(ActorDiedError, match="ended by SIGKILL"):
+        get(refs[0])
 
 
 def test_an_actor_that_dies_while_there_is_no_node_is_restarted(fresh_session):
@@ -248,19 +267,15 @@ def test_a_handle_that_is_kept_keeps_its_actor_over_the_loss(fresh_session):
 def test_what_a_driver_wants_while_there_is_no_node_is_done_by_the_next_one(fresh_session):
     victim = PLAIN.remote()
     pid = get(victim.pid.remote())
-    made = []
-    with no_node(fresh_session):
-        threads = [
-            threading.Thread(target=lambda: actorio.kill(victim)),
-            threading.Thread(target=lambda: made.append(PLAIN.remote())),
-            threading.Thread(target=lambda: made.append(PLAIN.options(name="n", namespace=NAMESPACE).remote())),
-        ]
-        for thread in threads:
-            thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert wait_until(lambda: is_gone(pid))
-    assert get([actor.echo.remote(1) for actor in made]) == [1, 1]
+    with ThreadPoolExecutor() as pool:
+        with no_node(fresh_session):
+            killed = pool.submit(actorio.kill, victim)
+            made = pool.submit(PLAIN.remote)
+            named = pool.submit(PLAIN.options(name="n", namespace=NAMESPACE).remote)
+        killed.result(PATIENCE)
+        assert wait_until(lambda: is_gone(pid))
+        assert get(made.result(PATIENCE).echo.remote(1)) == 1
+        assert named.result(PATIENCE) == actorio.get_actor("n", NAMESPACE)
 
 
 # -- the zygote as well --------------------------------------------------------------------------------------------

@@ -59,10 +59,17 @@ ENDS = {
 }
 
 
-def cells(rows):
-    for row, ways in rows.items():
-        for column, (way, value), kind in itertools.product(COLUMNS, ways.items(), KINDS):
-            yield pytest.param(row, column, value, kind, id=f"{row}-{column}-{way}-{kind}")
+def cells(row, ways):
+    """Return row, column, end and kind of actor for each cell of a row; the kinds take turns."""
+    numbered = enumerate(itertools.product(ways.items(), COLUMNS))
+    for number, ((way, end), column) in numbered:
+        kind = KINDS[(number + number // len(COLUMNS)) % len(KINDS)]
+        yield pytest.param(row, column, end, kind, id="-".join(filter(None, (row, column, way, kind))))
+
+
+def each_cell(rows):
+    found = [cell for row, ways in rows.items() for cell in cells(row, ways)]
+    return pytest.mark.parametrize(("row", "column", "end", "kind"), found)
 
 
 def check_verdict(actor, row, column):
@@ -78,16 +85,15 @@ def check_verdict(actor, row, column):
         assert actorio.get(actor.pid.remote()) == last.pid
 
 
-@pytest.mark.parametrize(("row", "column", "end", "kind"), list(cells(ENDS)))
+@each_cell(ENDS)
 def test_an_end_of_a_process(row, column, end, kind, session):
     actor = worn(kind, column)
     end(actor)
     check_verdict(actor, row, column)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: f"R1-{column}")
-def test_an_actor_outlives_an_exception(column, kind, session):
+@each_cell({"R1": {"": None}})
+def test_an_actor_outlives_an_exception(row, column, end, kind, session):
     actor = worn(kind, column)
     pid = actorio.get(actor.pid.remote())
     with pytest.raises(LookupError, match="nothing there"):
@@ -95,9 +101,8 @@ def test_an_actor_outlives_an_exception(column, kind, session):
     assert actorio.get(actor.pid.remote()) == pid
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: f"R9-{column}")
-def test_a_constructor_that_raises_is_not_run_again(column, kind, session, tmp_path):
+@each_cell({"R9": {"": None}})
+def test_a_constructor_that_raises_is_not_run_again(row, column, end, kind, session, tmp_path):
     max_restarts, used = BUDGETS[column]
     runs = tmp_path / "runs"
 
@@ -114,12 +119,8 @@ def test_a_constructor_that_raises_is_not_run_again(column, kind, session, tmp_p
     assert times(runs) == used + 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    "end", [people.exit_with_3, people.leave_with_0, people.sigkill], ids=["exit(3)", "_exit(0)", "SIGKILL"]
-)
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: f"R10-{column}")
-def test_a_process_that_ends_in_the_constructor(column, end, kind, session, tmp_path):
+@each_cell({"R10": {"exit(3)": people.exit_with_3, "_exit(0)": people.leave_with_0, "SIGKILL": people.sigkill}})
+def test_a_process_that_ends_in_the_constructor(row, column, end, kind, session, tmp_path):
     max_restarts, used = BUDGETS[column]
     runs = tmp_path / "runs"
     actor = make(kind, first_times(runs, used + 1, end), max_restarts=max_restarts)
@@ -143,17 +144,15 @@ def test_an_actor_that_leaves_in_its_constructor_is_dead(end, kind, session, tmp
     assert times(tmp_path / "runs") == 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: f"R11-{column}")
-def test_an_actor_whose_last_handle_is_dropped(column, kind, session):
+@each_cell({"R11": {"": None}})
+def test_an_actor_whose_last_handle_is_dropped(row, column, end, kind, session):
     handles = [worn(kind, column)]
     last = drop(handles)
     assert (last.kind, last.cause.cause) == ("died", "out_of_scope")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: f"R12-{column}")
-def test_an_actor_whose_maker_has_ended(column, kind, session):
+@each_cell({"R12": {"": None}})
+def test_an_actor_whose_maker_has_ended(row, column, end, kind, session):
     maker = make()
     actor = actorio.get(maker.run.remote(worn, kind, column))
     maker.run.remote(people.sigkill)
@@ -194,9 +193,8 @@ SHUT_DOWN = """
 """
 
 
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: f"R13-{column}")
-def test_an_actor_whose_session_is_shut_down(column):
-    kind = KINDS[COLUMNS.index(column) % 2]
+@each_cell({"R13": {"": None}})
+def test_an_actor_whose_session_is_shut_down(row, column, end, kind):
     *said, pid = output_of(SHUT_DOWN, kind, column)
     assert said == ["True True"] * (2 if kind == "plain" else 1) + ["True"]
     assert is_gone(pid)
@@ -217,11 +215,16 @@ RESTARTING = {
     "R6": people.sigkill,
     "R8": people.ask_to_be_killed,
 }
-each_restart = pytest.mark.parametrize("end", RESTARTING.values(), ids=RESTARTING)
+each_restart = pytest.mark.parametrize(
+    ("end", "kind"),
+    [
+        pytest.param(end, KINDS[number % 2], id=f"{row}-{KINDS[number % 2]}")
+        for number, (row, end) in enumerate(RESTARTING.items())
+    ],
+)
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-@each_kind
 @each_restart
 def test_a_call_in_flight_without_retries_has_run_once(end, kind, session, tmp_path):
     actor = make(kind, max_restarts=1)
@@ -232,7 +235,6 @@ def test_a_call_in_flight_without_retries_has_run_once(end, kind, session, tmp_p
     assert times(tmp_path / "runs") == 1
 
 
-@each_kind
 @each_restart
 def test_a_call_in_flight_with_a_retry_left_is_made_again(end, kind, session, tmp_path):
     actor = make(kind, max_restarts=1, max_task_retries=1)
@@ -240,7 +242,6 @@ def test_a_call_in_flight_with_a_retry_left_is_made_again(end, kind, session, tm
     assert times(tmp_path / "runs") == 2
 
 
-@each_kind
 @each_restart
 def test_a_call_in_flight_without_retries_left_is_not_made_again(end, kind, session, tmp_path):
     actor = make(kind, max_restarts=-1, max_task_retries=1)
@@ -250,7 +251,6 @@ def test_a_call_in_flight_without_retries_left_is_not_made_again(end, kind, sess
     assert times(tmp_path / "runs") == 2
 
 
-@each_kind
 @each_restart
 def test_calls_made_during_a_restart_wait_for_it_and_keep_their_order(end, kind, session, tmp_path):
     runs, gate, done = (tmp_path / name for name in ("runs", "gate", "done"))

@@ -1,32 +1,26 @@
-"""The way to the node: one control connection per process, read by a thread of its own.
+"""The way to the node: what this process asks of it and hears from it.
 
 The node is asked to start and end actors, to find them by name, and to tell how they died. What needs no answer leaves
-at once, from any thread; what comes back is handled in the reading thread. No call and no result passes here.
-
-When the node is killed, the reading thread connects to its successor, which it starts if nobody else has: it says
-again what this process holds and asks again what was not answered. Requests made meanwhile wait.
+at once, from any thread; what comes back is handled in the thread that reads the connection (`NodeLink`). No call and
+no result passes here. What a killed node has not answered is asked again of its successor.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-import socket
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from actorio._caller import revival
+from actorio._caller.link import NodeLink
 from actorio._model.certificate import DeathCertificate
 from actorio._model.errors import RaySystemError
-from actorio._transport.sockets import peer_pid, send_all
 from actorio._wire import messages as m
-from actorio._wire.frames import FrameReader, ProtocolError
 from actorio._wire.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Control, Event, Message, Output, Record
@@ -34,12 +28,8 @@ if TYPE_CHECKING:
     OnNews = Callable[[Output | Record], None]
     OnEvent = Callable[[Event | None, DeathCertificate | None], None]
 
-# How long the node may take to start, in seconds: a cold Python on a slow disk needs a few.
-_START_TIMEOUT = 30.0
 # How long a request waits for a node, or for its answer, in seconds.
 _ANSWER_TIMEOUT = 60.0
-# How often another node is tried for, and how long the pause is, in seconds.
-_TRIES, _PAUSE = 10, 0.05
 
 
 class NodeClient:
@@ -70,13 +60,11 @@ class NodeClient:
     ) -> None:
         self.directory = directory
         self.peer = os.urandom(8).hex()
-        self.is_lost = False
-        self.node_pid = self.zygote_pid = self.killed = 0
-        self.is_over = self._has_left = False
-        self._hello = m.Hello(VERSION, role, os.getpid(), self.peer, actor_id)
+        self.killed = 0
+        self.is_over = self._has_left = self._is_leaving = False
+        self.holdings: Callable[[], Iterable[Message]] = tuple
         self._on_news = on_news
         self._on_lost = on_lost
-        self.holdings: Callable[[], Iterable[Message]] = tuple
         self._numbers = itertools.count(1)
         # Requests that wait for an answer: what to send again to a new node, and whom to tell.
         self._deaths: dict[int, tuple[m.AskDeath, Callable[[DeathCertificate | None], None]]] = {}
@@ -84,39 +72,24 @@ class NodeClient:
         self._watches: dict[int, tuple[m.Watch, OnEvent]] = {}
         self._is_noted = threading.Event()
         self._is_stopped = threading.Event()
-        self._lock = threading.RLock()
-        # Says that there is another node to talk to, or no hope of one.
-        self._changed = threading.Condition()
-        self._is_closing = False
-        self._reader: FrameReader[Control] = m.control_reader()
-        self._sock = self._connect(revival.connect_or_revive(directory))
-        self._thread = threading.Thread(target=self._read, name="actorio-node-client", daemon=True)
-        self._thread.start()
+        hello = m.Hello(VERSION, role, os.getpid(), self.peer, actor_id)
+        self._link = NodeLink(directory, hello, self._handle, self._repeated, self._end)
+        self.send = self._link.send
 
-    def _connect(self, sock: socket.socket) -> socket.socket:
-        """Greets a node; returns the connection to it."""
-        self._reader = m.control_reader()
-        self.node_pid, self.zygote_pid = peer_pid(sock), 0
-        try:
-            send_all(sock, m.encode(self._hello))
-            sock.settimeout(_START_TIMEOUT)
-            while not self.zygote_pid:
-                self._handle_all(self._some_of(sock))
-            sock.settimeout(None)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+    @property
+    def is_lost(self) -> bool:
+        """Has the session ended?"""
+        return self._link.is_lost
 
-    def _some_of(self, sock: socket.socket) -> bytes:
-        try:
-            data = sock.recv(4096)
-        except ConnectionResetError:
-            data = b""
-        if not data:
-            words = revival.last_words(self.directory)
-            raise RaySystemError(f"the node ended while it started{': ' + words if words else ''}")
-        return data
+    @property
+    def node_pid(self) -> int:
+        """The node's process, which may be another one after a while."""
+        return self._link.node_pid
+
+    @property
+    def zygote_pid(self) -> int:
+        """The process that actors are forked from, as the node said when this process connected."""
+        return self._link.zygote_pid
 
     # --- asking, from any thread --------------------------------------------------------------------------------
 
@@ -127,7 +100,7 @@ class NodeClient:
             RaySystemError: it has ended.
         """
         if self.is_lost:
-            raise RaySystemError(self._farewell())
+            raise RaySystemError(self._link.farewell())
 
     def create(self, message: m.Create, identity: bytes, descriptors: tuple[int, int]) -> None:
         """Has an actor started; its listening socket and its birth go along."""
@@ -215,7 +188,7 @@ class NodeClient:
 
     def stop(self, timeout: float, *, is_all: bool = False) -> bool:
         """Leaves the session; returns whether the node said that all is done, within ``timeout`` seconds."""
-        self._is_closing = True
+        self._is_leaving = self._link.is_closing = True
         try:
             self.send(m.Stop(is_all))
         except RaySystemError:
@@ -225,97 +198,34 @@ class NodeClient:
 
     def close(self) -> None:
         """Ends the connection and waits for the reading thread."""
-        self._is_closing = True
-        with suppress(OSError):
-            # Wakes the reading thread, which closing alone would not.
-            self._sock.shutdown(socket.SHUT_RDWR)
-        if self._thread is not threading.current_thread():
-            self._thread.join(1.0)
-        self.abandon()
+        self._is_leaving = True
+        self._link.close()
 
     def abandon(self) -> None:
         """Closes the socket alone; in a forked child, where the reading thread is none."""
-        self.is_lost = True
-        self._sock.close()
+        self._link.abandon()
 
-    def send(self, message: Message, payload: Payload = b"", descriptors: tuple[int, ...] = ()) -> None:
-        """Sends a message; waits when the node is just being replaced.
-
-        Raises:
-            RaySystemError: the session has ended.
-        """
-        data = m.encode(message, payload)
-        while not self.is_lost:
-            try:
-                with self._lock:
-                    sock = self._sock
-                    send_all(sock, data, descriptors)
-            except OSError:
-                if self._is_closing or not self._is_replaced(sock):
-                    break
-            else:
-                return
-        raise RaySystemError(self._farewell())
-
-    def _is_replaced(self, sock: socket.socket) -> bool:
-        """Waits until the reading thread has seen the end of a connection; returns whether there is another."""
-        if threading.current_thread() is self._thread:
-            return False
-        with suppress(OSError):
-            # A reader that has not noticed yet does so now.
-            sock.shutdown(socket.SHUT_RDWR)
-        with self._changed:
-            self._changed.wait_for(lambda: self._sock is not sock or self.is_lost, _ANSWER_TIMEOUT)
-        return not self.is_lost
-
-    def _farewell(self) -> str:
-        return (
-            f"the session of this process has ended, and its node (pid {self.node_pid}) with it, so actors can be "
-            "neither started nor ended; call actorio.shutdown() and actorio.init() to begin a new session"
-        )
-
-    # --- the reading thread -------------------------------------------------------------------------------------
-
-    def _read(self) -> None:
-        try:
-            self._read_all()
-            while not self._is_closing and not self.is_over and self._rejoin():
-                self._read_all()
-        finally:
-            self._lose()
-
-    def _read_all(self) -> None:
-        while True:
-            try:
-                data = self._sock.recv(1 << 16)
-            except OSError:
-                data = b""
-            if not data:
-                break
-            try:
-                self._handle_all(data)
-            except ProtocolError:
-                break
-
-    def _handle_all(self, data: bytes) -> None:
-        for message, payload in self._reader.feed(data):
-            self._handle(message, payload)
+    # --- in the reading thread ----------------------------------------------------------------------------------
 
     def _handle(self, message: Control, payload: Payload) -> None:
         if isinstance(message, m.Output | m.Record):
             if self._on_news is not None:
                 self._on_news(message)
         elif isinstance(message, m.Death):
-            _, tell = self._deaths.pop(message.id)
-            tell(_certificate(payload))
+            question = self._deaths.pop(message.id, None)
+            if question is not None:
+                question[1](_certificate(payload))
         elif isinstance(message, m.Created | m.Found | m.Listing):
             self._take_answer(message, bytes(payload))
         elif isinstance(message, m.Event):
             _, on_event = self._watches.get(message.id, (None, None))
             if on_event is not None:
                 on_event(message, _certificate(payload))
-        else:
-            self._note(message)
+        elif isinstance(message, m.Stopped):
+            self.killed, self.is_over, self._has_left = message.killed, message.is_over, True
+            self._is_stopped.set()
+        elif isinstance(message, m.Noted):
+            self._is_noted.set()
 
     def _take_answer(self, message: m.Created | m.Found | m.Listing, payload: bytes) -> None:
         answer = self._answers.get(message.id)
@@ -323,82 +233,29 @@ class NodeClient:
             error = "" if isinstance(message, m.Listing) else message.error
             answer.arrive(payload, ValueError(error) if error else None)
 
-    def _note(self, message: Control) -> None:
-        """Takes what the node says of itself."""
-        if isinstance(message, m.Welcome):
-            self.node_pid, self.zygote_pid = message.node_pid, message.zygote_pid
-            if message.error:
-                raise RaySystemError(f"the session did not start: {message.error}")
-        elif isinstance(message, m.Stopped):
-            self.killed, self.is_over = message.killed, message.is_over
-            self._has_left = True
-            self._is_stopped.set()
-        elif isinstance(message, m.Noted):
-            self._is_noted.set()
-
-    # --- another node -------------------------------------------------------------------------------------------
-
-    def _rejoin(self) -> bool:
-        """Connects to the next node; returns False when the session has ended."""
-        sock = self._find_successor()
-        if sock is None:
-            return False
-        with self._lock:
-            old, self._sock = self._sock, sock
-            old.close()
-            try:
-                self._repeat(sock)
-            except OSError:
-                # That one was killed, too: the reader sees it, and tries again.
-                return True
-        with self._changed:
-            self._changed.notify_all()
-        return True
-
-    def _find_successor(self) -> socket.socket | None:
-        for _ in range(_TRIES):
-            try:
-                return self._connect(revival.connect_or_revive(self.directory))
-            except FileNotFoundError:
-                # The directory goes with the session.
-                return None
-            except (OSError, RaySystemError):
-                # The old node may still be dying, or the new one has been killed at once.
-                time.sleep(_PAUSE)
-            if self._is_closing:
-                return None
-        return None
-
-    def _repeat(self, sock: socket.socket) -> None:
-        """Tells a new node what the last one knew of this process, and asks again what it has not answered."""
-        for message in self.holdings():
-            send_all(sock, m.encode(message))
+    def _repeated(self) -> Iterator[Message]:
+        """Yields what the last node knew of this process, and what it has not answered."""
+        yield from self.holdings()
         for number, answer in list(self._answers.items()):
             if answer.is_repeatable:
-                send_all(sock, m.encode(answer.message))
+                yield answer.message
             else:
                 text = "the node was killed while it started the actor, which may exist: try again, or use get_actor()"
                 answer.arrive(b"", RaySystemError(text))
                 self._answers.pop(number, None)
-        for question, _ in list(self._deaths.values()):
-            send_all(sock, m.encode(question))
-        for watch, _ in list(self._watches.values()):
-            send_all(sock, m.encode(watch))
+        yield from [question for question, _ in list(self._deaths.values())]
+        yield from [watch for watch, _ in list(self._watches.values())]
 
-    # --- the end ------------------------------------------------------------------------------------------------
-
-    def _lose(self) -> None:
-        self.is_lost = True
+    def _end(self) -> None:
+        """There is no node any more: everybody who waits is told."""
         for event in (self._is_stopped, self._is_noted):
             event.set()
-        with self._changed:
-            self._changed.notify_all()
         for answer in list(self._answers.values()):
-            answer.arrive(b"", RaySystemError(self._farewell()))
+            answer.arrive(b"", RaySystemError(self._link.farewell()))
         self._answer_unknown()
         for _, on_event in list(self._watches.values()):
             on_event(None, None)
-        if not self._is_closing and self._on_lost is not None:
+        if not self._is_leaving and self._on_lost is not None:
             self._on_lost()
 
     def _answer_unknown(self) -> None:
@@ -408,7 +265,7 @@ class NodeClient:
                 _, (question, tell) = self._deaths.popitem()
             except KeyError:
                 return
-            if self._is_closing or self.is_over:
+            if self._link.is_closing:
                 tell(DeathCertificate(question.actor_id, "", cause="shutdown"))
             else:
                 tell(DeathCertificate(question.actor_id, "", cause="node_lost", detail=f"pid {self.node_pid}"))

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # What ending may take, in seconds: the node ends its actors within 1.5 and is killed when it does not.
 _STOP_TIMEOUT = 1.8
 _EXIT_TIMEOUT = 0.2
+# How many sessions that end at that moment are tried.
+_TRIES = 5
 _ADDRESS_VARIABLE = "ACTORIO_ADDRESS"
 _AUTO, _LOCAL = "auto", "local"
 
@@ -42,21 +44,38 @@ class Session:
         raise_limit()
         address = options.address or os.environ.get(_ADDRESS_VARIABLE, "")
         self._process: subprocess.Popen[bytes] | None = None
-        self.directory, launch = _find(address, has_wishes=bool(options.preload))
-        # Imported while the node's interpreter starts: together they take half of what they take in turn. So this
-        # module itself imports little at its top.
+        self._enter(address, options)
+        # Imported by now.
         from actorio._caller.creation import Home
         from actorio._caller.runtime import CallerRuntime
-        from actorio.engines.output import OutputPrinter
 
-        self._printer = OutputPrinter(is_shown=options.log_to_driver)
-        self.node = self._join(launch, options) if launch is not None else self._connect()
         namespace = options.namespace or f"anonymous-{os.urandom(8).hex()}"
         home = Home(
             self.directory.path, self.directory.name, namespace, options.namespace is None, options.loop_stall_limit
         )
         self.namespace = namespace
         self.runtime = CallerRuntime(home, lambda: self.node)
+
+    def _enter(self, address: str, options: InitOptions) -> None:
+        """Finds or starts a session, and connects to its node."""
+        for _ in range(_TRIES):
+            self.directory, launch = _find(address, has_wishes=bool(options.preload))
+            # Imported while the node's interpreter starts: together they take half of what they take in turn. So this
+            # module itself imports little at its top.
+            from actorio._model.errors import RaySystemError
+            from actorio.engines.output import OutputPrinter
+
+            self._printer = OutputPrinter(is_shown=options.log_to_driver)
+            try:
+                self.node = self._connect() if launch is None else self._join(launch, options)
+            except (OSError, RaySystemError):
+                self._printer.close()
+                if launch is not None or address not in {"", _AUTO}:
+                    raise
+                # The session that was found has just ended: there may be another, or room for one.
+            else:
+                return
+        raise RaySystemError("every session that was found ended at that moment; call init() again")
 
     def _join(self, launch: Launch, options: InitOptions) -> NodeClient:
         """Tells a node that was started for this driver what to do, and connects to it."""
