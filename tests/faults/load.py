@@ -2,8 +2,9 @@
 
     python load.py VICTIM SEED FIRST COUNT
 
-runs the moments FIRST to FIRST + COUNT - 1 of SEED, one after the other, and prints a line of JSON about each: how
-every reference ended and what was left. VICTIM is driver, node, zygote, async, threaded or plain.
+runs the moments FIRST to FIRST + COUNT - 1 of SEED, one after the other in one session, and prints a line of JSON about
+each: how every reference ended and what was left; the last line is about the end of the session. VICTIM is driver,
+node, zygote, async, threaded or plain.
 
 Moments are random on purpose: after the n-th reply, or some milliseconds after the load has begun.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 import psutil
 
 import actorio
+from actorio._model import runtime
 
 MOST_REPLIES = 400
 LONGEST_DELAY = 0.12
@@ -29,6 +31,8 @@ LONGEST_DELAY = 0.12
 PATIENCE = 10.0
 # What `shutdown` and the ends after a kill are given, in seconds.
 GRACE = 2.0
+# How long the name of an actor's socket is.
+SOCKET_NAME = 16
 
 
 class Async:
@@ -180,11 +184,17 @@ class Session:
     def __init__(self):
         context = actorio.init()
         self.directory = Path(context.address_info["session_dir"])
-        self.node = context.address_info["node_pid"]
-        self.zygote = psutil.Process(self.node).children()[0].pid
         self.actors = {}
-        self.pids = {"driver": os.getpid(), "node": self.node, "zygote": self.zygote}
+        self.pids = {"driver": os.getpid()}
+        # Every process of the session that there has been.
         self.family = set()
+        self.look()
+
+    def look(self):
+        """See who there is: node and zygote change, and actors are made under load."""
+        there_is = runtime.current().list_actors()
+        self.pids |= {"node": there_is.node_pid, "zygote": there_is.zygote_pid}
+        self.family |= {there_is.node_pid, there_is.zygote_pid, *(actor.pid for actor in there_is.actors if actor.pid)}
 
     def create_missing(self):
         for kind, actor_class in CLASSES.items():
@@ -192,13 +202,15 @@ class Session:
                 self.actors[kind] = actor_class.remote()
                 self.pids[kind] = actorio.get(self.actors[kind].pid.remote())
 
+    def doomed(self, victim):
+        """Return the actors that die with the victim."""
+        return list(CLASSES) if victim == "zygote" else [victim] if victim in CLASSES else []
+
     def kill(self, victim):
-        born = psutil.Process(self.zygote).children(recursive=True)
-        self.family = {self.node, self.zygote, *(process.pid for process in born)}
         os.kill(self.pids[victim], signal.SIGKILL)
 
     def sockets_beyond(self, count):
-        names = {path.name for path in self.directory.iterdir()} - {"lock", "node"}
+        names = {path.name for path in self.directory.iterdir() if len(path.name) == SOCKET_NAME}
         return sorted(names) if len(names) > count else []
 
     def load(self, victim, generator):
@@ -221,7 +233,6 @@ class Session:
         late = {*actorio.wait(refs, num_returns=len(refs), timeout=PATIENCE)[1]}
         return {
             "pid": self.pids[victim],
-            "node": self.node,
             "stuck_threads": stuck,
             "late": [repr(actor) for ref, actor in moment.calls if ref in late],
             "values": moment.values,
@@ -251,42 +262,36 @@ def describe_one(pid):
     return "" if is_gone else f"process {pid} ({status}), child of {parent}"
 
 
-def kill_session(victim, seeds):
-    """The victim takes its whole session with it."""
-    for seed in seeds:
-        session = Session()
-        session.create_missing()
-        report = session.load(victim, random.Random(seed))
-        # The node lives on without its zygote, until the shutdown.
-        own = {session.node} if victim == "zygote" else set()
-        left = what_remains(lambda: describe(session.family - own - {session.zygote}))  # noqa: B023  # called here
-        began = time.monotonic()
-        actorio.shutdown()
-        report["shutdown_seconds"] = time.monotonic() - began
-        left += what_remains(lambda: describe(session.family))  # noqa: B023  # called here
-        left += [str(session.directory)] if session.directory.exists() else []
-        print(json.dumps({"seed": seed, **report, "left": left}), flush=True)
-
-
-def kill_actors(victim, seeds):
-    """The session outlives its actors, and so do the other actors."""
+def kill_again_and_again(victim, seeds):
+    """The session outlives whoever is killed, and so do the actors that the victim does not take with it."""
     session = Session()
     for seed in seeds:
-        session.actors.pop(victim, None)
         session.create_missing()
+        session.look()
         report = session.load(victim, random.Random(seed))
-        left = what_remains(lambda: describe([session.pids[victim]]))
-        left += what_remains(lambda: session.sockets_beyond(len(CLASSES) - 1))
-        print(json.dumps({"seed": seed, **report, "left": left}), flush=True)
+        doomed = session.doomed(victim)
+        left = what_remains(lambda: describe([session.pids[victim], *(session.pids[each] for each in doomed)]))  # noqa: B023  # called here
+        for kind in doomed:
+            del session.actors[kind]
+        left += what_remains(lambda: session.sockets_beyond(len(session.actors)))
+        alive = actorio.get([actor.pid.remote() for actor in session.actors.values()], timeout=PATIENCE)
+        unlike = [kind for kind, pid in zip(session.actors, alive, strict=True) if pid != session.pids[kind]]
+        print(json.dumps({"seed": seed, **report, "left": left, "replaced": unlike}), flush=True)
+        session.look()
+    end(session)
+
+
+def end(session):
+    began = time.monotonic()
     actorio.shutdown()
+    seconds = time.monotonic() - began
+    left = what_remains(lambda: describe(session.family))
+    left += [str(session.directory)] if session.directory.exists() else []
+    print(json.dumps({"shutdown_seconds": seconds, "left": left}), flush=True)
 
 
 def main(victim, seed, first, count):
-    seeds = [f"{seed}:{victim}:{number}" for number in range(int(first), int(first) + int(count))]
-    if victim in CLASSES:
-        kill_actors(victim, seeds)
-    else:
-        kill_session(victim, seeds)
+    kill_again_and_again(victim, [f"{seed}:{victim}:{number}" for number in range(int(first), int(first) + int(count))])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ MOMENTS = 20
 LONGEST_RUN_SECONDS = 100
 
 DIED = "actorio.exceptions.ActorDiedError"
-REFUSED = "actorio.exceptions.RaySystemError"
 ACTOR = r"(Async|Threaded|Plain) \((pid \d+, )?actor id [0-9a-f]{32}\)"
 
 # What `shutdown` promises, in seconds, and what a busy machine may add.
@@ -40,19 +39,21 @@ def run(victim, first, count):
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def check(victim, is_expected):
+def check(victim, is_expected, *, is_noticed=True):
     code, reports = run(victim, 0, MOMENTS)
     assert code == 0, f"{victim} at seed {SEED}"
+    *reports, end = reports
     assert len(reports) == MOMENTS, f"{victim} at seed {SEED}"
     for report in reports:
         what = f"{report['seed']}: {report}"
         assert (report["stuck_threads"], report["late"]) == (0, []), f"a reference never ended; {what}"
-        assert report["left"] == [], what
+        assert (report["left"], report["replaced"]) == ([], []), what
         assert report["values"] > 0, what
-        assert report["errors"], f"nobody noticed; {what}"
+        assert bool(report["errors"]) >= is_noticed, f"nobody noticed; {what}"
         for kind, text, _ in report["errors"]:
             assert is_expected(report, kind, text), f"{kind}: {text}\nat {report['seed']}"
-    return reports
+    assert end["left"] == []
+    assert end["shutdown_seconds"] < SHUTDOWN_SECONDS
 
 
 @pytest.mark.parametrize("victim", ["async", "threaded", "plain"])
@@ -64,25 +65,16 @@ def test_a_killed_actor_fails_its_own_calls_and_no_others(victim):
     check(victim, is_expected)
 
 
-def test_a_killed_node_ends_its_session_and_every_reference():
-    def is_expected(report, kind, text):
-        if kind == REFUSED:
-            # Creating one more actor, or ending one.
-            return f"the node (pid {report['node']}) of this session has ended" in text or "session has ended" in text
-        cause = rf"{ACTOR} is dead: the node process of its session was lost \(.*\b{report['node']}\b"
-        return kind == DIED and re.match(cause, text)
-
-    for report in check("node", is_expected):
-        assert report["shutdown_seconds"] < SHUTDOWN_SECONDS
+def test_a_killed_node_is_replaced_and_fails_no_call():
+    check("node", lambda *_: False, is_noticed=False)
 
 
-def test_a_killed_zygote_ends_every_actor_and_reference():
+def test_a_killed_zygote_ends_every_actor_and_is_replaced():
     def is_expected(report, kind, text):
         cause = rf"{ACTOR} is dead: .*the process that starts actors was lost \(pid {report['pid']}\)"
         return kind == DIED and re.match(cause, text)
 
-    for report in check("zygote", is_expected):
-        assert report["shutdown_seconds"] < SHUTDOWN_SECONDS
+    check("zygote", is_expected)
 
 
 def test_a_killed_driver_takes_its_session_with_it(leaks):

@@ -247,7 +247,8 @@ class Registry:
         kind = "died" if delay is None else "restarting"
         news = Happened(actor.spec.actor_id, kind, pid, certificate, actor.spec.driver, was_answered=bool(answers))
         if delay is None:
-            return [*answers, *self._bury(actor, certificate, news, now)]
+            # Whoever hears of the death finds nothing of the actor any more.
+            return [*self._bury(actor, certificate, news, now), *answers]
         actor.state, actor.cause, actor.detail, actor.order, actor.is_overdue = "waiting", None, "", "", False
         actor.last_death, actor.died_at = certificate, now
         actor_id = actor.spec.actor_id
