@@ -6,6 +6,7 @@
 VENV        ?= .venv
 VERSIONS    ?= 3.11 3.12 3.13
 PYTEST_ARGS ?=
+CHAOS_ARGS  ?=
 
 # Starting an interpreter is the only proof that it works: a shim on the PATH may have nothing behind it.
 # Prints the interpreter itself, so that no environment is tied to a shim.
@@ -23,7 +24,7 @@ export NO_MKDOCS_2_WARNING = 1
 .DELETE_ON_ERROR:
 # Two targets at once would install into one environment at once.
 .NOTPARALLEL:
-.PHONY: help demo test test-all check suite bench docs clean
+.PHONY: help demo test test-all check suite chaos bench docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +58,9 @@ check: $(VENV)/.installed-test $(VENV)/.installed-docs ## Run the linters, the t
 
 suite: $(VENV)/.installed-test
 	$(RUN) -m pytest $(PYTEST_ARGS)
+
+chaos: $(VENV)/.installed-test ## Kill every kind of process at random for a minute; CHAOS_ARGS="--seed N" repeats a run
+	$(RUN) tests/faults/chaos.py $(CHAOS_ARGS)
 
 bench: $(VENV)/.installed-bench ## Measure calls against the floor
 	$(RUN) benchmarks/calls.py

@@ -38,9 +38,10 @@ VICTIMS = {"actor": 12, "driver": 2, "node": 3, "zygote": 1}
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 0.8
 # What drivers are given to finish their calls, and the machine to be clean again, in seconds.
 PATIENCE, GRACE = 45.0, 5.0
+# What a node may take to notice that an owner died while there was none, in seconds.
+ORPHAN_GRACE = 10.0
 MARK = "ACTORIO_CHAOS_RUN"
 MOST_COMPLAINTS = 25
-DEBUG = "CHAOS_DEBUG" in os.environ
 
 
 class Drivers:
@@ -111,7 +112,7 @@ class Killer:
     def strike(self):
         victim = self._random.choices(list(VICTIMS), list(VICTIMS.values()))[0]
         if victim == "driver":
-            self._drivers.kill_one(self._random.choice)
+            self._drivers.kill_one(self._choose)
         else:
             inventory = runtime.current().list_actors()
             pids = {
@@ -120,9 +121,12 @@ class Killer:
                 "zygote": [inventory.zygote_pid],
             }[victim]
             if pids:
-                self._kill(self._random.choice(pids))
+                self._kill(self._choose(pids))
         self.killed[victim] += 1
-        if DEBUG: print("kill", time.time(), victim, flush=True)
+
+    def _choose(self, candidates):
+        # One number drawn, however many there are: so the decisions that follow are the same.
+        return candidates[int(self._random.random() * len(candidates))]
 
     def _kill(self, pid):
         # It may have been quicker.
@@ -165,27 +169,40 @@ def wait_for_company():
 
 
 def end_the_detached():
-    """Every actor that is left is a detached one, can be found, answers or is dead, and ends."""
-    wrong = []
+    """See that detached actors alone are left, that each can be found and answers, and end them."""
     try:
+        orphans = wait_for_orphans()
         actors = runtime.current().list_actors().actors
     except actorio.exceptions.RayError as error:
         return [f"nothing can be listed: {error}"]
-    for actor in actors:
-        if not actor.is_detached:
-            if actor.state != "ending":
-                wrong.append(f"left by drivers that have gone: {actor}")
-            continue
+    wrong = [f"left by drivers that have gone: {actor}" for actor in orphans]
+    return wrong + [complaint for actor in actors if actor.is_detached and (complaint := end_one(actor))]
+
+
+def wait_for_orphans():
+    """Return the actors that have outlived their drivers, after waiting for the node to notice them."""
+    deadline = time.monotonic() + ORPHAN_GRACE
+    while orphans := [actor for actor in runtime.current().list_actors().actors if not actor.is_detached]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return orphans
+
+
+def end_one(actor):
+    """Ask a detached actor whether it is ready, and kill it; return what is wrong with it."""
+    try:
+        handle = actorio.get_actor(actor.name, actor.namespace)
         try:
-            handle = actorio.get_actor(actor.name, actor.namespace)
             actorio.get(handle.__ray_ready__.remote(), timeout=PATIENCE)
+        finally:
             actorio.kill(handle)
-        except (ValueError, actorio.exceptions.ActorDiedError):
-            # Dead since the list was made, or ended by a driver just now.
-            continue
-        except Exception as error:
-            wrong.append(f"{actor}: {error!r}")
-    return wrong
+    except (ValueError, actorio.exceptions.ActorDiedError):
+        # Dead since it was listed: a driver has killed it, or it died with the last zygote.
+        return ""
+    except Exception as error:
+        return f"{actor}: {error!r}"
+    return ""
 
 
 def what_is_left(mark, base):

@@ -80,7 +80,7 @@ def check(story, survivors):
 def check_call(story, number, made, *, is_owed):
     times = story.ran[number]
     kind, text = story.ends.get(number, ("", ""))
-    what = f"{number} to {made.actor} ({made.what}, retries {made.retries}) ran {times} times and ended as {kind} {text}"
+    call = f"{number} to {made.actor} ({made.what}, retries {made.retries})"
     wrong = []
     if made.retries != UNLIMITED and times > 1 + made.retries:
         wrong.append("ran too often")
@@ -92,7 +92,7 @@ def check_call(story, number, made, *, is_owed):
         wrong.append("ended as it cannot have")
     if kind in DEATHS and text.startswith("not-run") and times:
         wrong.append("was said not to have run")
-    return [f"{', '.join(wrong)}: {what}"] if wrong else []
+    return [f"{call} {', '.join(wrong)}: ran {times} times, ended as {kind} {text}"] if wrong else []
 
 
 def check_order(story, life):

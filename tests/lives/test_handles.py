@@ -214,6 +214,8 @@ def test_a_handle_in_a_result_that_nobody_wants_lets_its_actor_end(keeper, tmp_p
 
     keeper.run.remote(bear)
     assert wait_until(lambda: notes(tmp_path / "pid"))
+    # Whoever reads another reply of that actor reads the one with the handle, too.
+    actorio.get(keeper.pid.remote())
     assert ends(notes(tmp_path / "pid")[0])
 
 

@@ -18,7 +18,7 @@ from actorio._caller.sharing import Sharing
 from actorio._caller.tasks import TaskWorkers
 from actorio._caller.waiting import wait_until_done
 from actorio._caller.watching import watch
-from actorio._model.argument import has_references, take_references
+from actorio._model.argument import OWN, has_references, take_references
 from actorio._model.errors import GetTimeoutError, RaySystemError
 from actorio._model.handle import ActorHandle
 from actorio._model.reference import ObjectRef
@@ -195,7 +195,7 @@ class CallerRuntime:
         """
         name = wire_name or method.name
         for value in args:
-            if value.__class__ is ObjectRef:
+            if value.__class__ is ObjectRef or value is OWN.instance:
                 return self._call_with_references(identity, method, args, kwargs, name)
         if kwargs and has_references(kwargs):
             return self._call_with_references(identity, method, args, kwargs, name)

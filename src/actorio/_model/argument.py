@@ -9,6 +9,8 @@ from actorio._model.reference import ObjectRef
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from actorio._model.handle import ActorHandle
+
 
 class Part:
     """Stands for the value of a reference among pickled arguments."""
@@ -22,18 +24,33 @@ class Part:
         return Part, (self.index,)
 
 
+class _Own:
+    """The actor that this process is: its instance, which callers must not get a copy of, and its handle instead."""
+
+    instance: object = object()
+    handle: ActorHandle | None = None
+
+
+OWN = _Own()
+
+
 def has_references(kwargs: Mapping[str, Any]) -> bool:
-    """Is one of the keyword arguments itself a reference? Those inside containers do not count."""
-    return any(value.__class__ is ObjectRef for value in kwargs.values())
+    """Is one of the keyword arguments itself a reference, or the actor itself? What is in containers does not count."""
+    return any(value.__class__ is ObjectRef or value is OWN.instance for value in kwargs.values())
 
 
 def take_references(
     args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any], list[ObjectRef[Any]]]:
-    """Returns the arguments with a `Part` for each reference, and the references."""
+    """Returns the arguments with a `Part` for each reference, and the references.
+
+    An actor that passes itself passes its handle.
+    """
     refs: list[ObjectRef[Any]] = []
 
     def take(value: Any) -> Any:
+        if value is OWN.instance:
+            return OWN.handle
         if value.__class__ is not ObjectRef:
             return value
         refs.append(value)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _NONE: Final = type(None)
 _NUMBER: Final = (int, float)
 _LONGEST_NAME: Final = 1000
+_LONGEST_SHOWN: Final = 100
+# What 64 bits hold.
+_LARGEST: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,12 @@ class Option:
         """
         if not self._has_right_type(value):
             allowed = " or ".join("None" if each is _NONE else each.__name__ for each in self.types)
-            raise TypeError(f"{where}: {self.name}={value!r} is of type {type(value).__name__}; it must be {allowed}")
+            raise TypeError(
+                f"{where}: {self.name}={_shown(value)} is of type {type(value).__name__}; it must be {allowed}"
+            )
         wrong = self.check(value) if self.check is not None and value is not None else None
         if wrong is not None:
-            raise ValueError(f"{where}: {self.name}={value!r} is not allowed: {wrong}")
+            raise ValueError(f"{where}: {self.name}={_shown(value)} is not allowed: {wrong}")
 
     def _has_right_type(self, value: Any) -> bool:
         return isinstance(value, self.types) and (not isinstance(value, bool) or bool in self.types)
@@ -63,9 +68,20 @@ class Option:
 Table = Mapping[str, Option]
 
 
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+
+
 def _at_least(limit: int) -> Callable[[Any], str | None]:
     # Written as "not >=" so that nan is refused too.
     return lambda value: None if value >= limit else f"it must be at least {limit}"
+
+
+def _count(value: int) -> str | None:
+    if value < -1:
+        return "it must be at least -1 (any number)"
+    return None if value <= _LARGEST else "it must fit into 64 bits"
 
 
 def _positive(value: float) -> str | None:
@@ -159,8 +175,8 @@ ACTOR_OPTIONS: Final[Table] = _table(
     Option("namespace", (str, _NONE), None, _name),
     Option("lifetime", (str, _NONE), None, _lifetime),
     Option("get_if_exists", (bool,), default=False),
-    Option("max_restarts", (int,), 0, _at_least(-1)),
-    Option("max_task_retries", (int,), 0, _at_least(-1)),
+    Option("max_restarts", (int,), 0, _count),
+    Option("max_task_retries", (int,), 0, _count),
     Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
     Option("restart_policy", (RestartPolicy, _NONE), None),
     *_RESOURCES,
@@ -172,7 +188,7 @@ TASK_OPTIONS: Final[Table] = _table(_NUM_RETURNS, *_RESOURCES)
 
 METHOD_OPTIONS: Final[Table] = _table(
     _NUM_RETURNS,
-    Option("max_task_retries", (int,), 0, _at_least(-1)),
+    Option("max_task_retries", (int,), 0, _count),
     Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
 )
 """Options of a method: `@method(...)` and `handle.method.options(...)`."""

@@ -158,11 +158,7 @@ class RestartBudget(msgspec.Struct, array_like=True):
         check_count("max_restarts", self.max_restarts, _UNLIMITED)
 
     def started(self, now: float) -> None:
-        """The actor has started: its life begins to count.
-
-        Whoever knows when the constructor has returned says so then, so that a slow constructor is not taken for a
-        life. An actor that dies before this is called has not lived at all.
-        """
+        """Its process has started, and its life begins to count: from here, not from the end of the constructor."""
         self.started_at = now
 
     def died(self, now: float, random: Callable[[], float]) -> float | None:

@@ -15,6 +15,8 @@ class Groups:
 
     def __init__(self) -> None:
         self._groups: dict[str, Group] = {}
+        # Of each group: the members that are to end, one after the other; the first is ending.
+        self._ending: dict[str, list[str]] = {}
 
     def add(self, spec: Spec) -> None:
         """An actor is made; it joins its group, if it has one."""
@@ -45,3 +47,21 @@ class Groups:
         if not group.members or (group.is_over and group.is_settled()):
             del self._groups[spec.membership.group_id]
         return (0.0 if comes_back else None), plan
+
+    def to_end(self, group_id: str, members: list[str]) -> list[str]:
+        """These are to end, one after the other. Returns the first if nobody of the group is ending."""
+        waiting = self._ending.setdefault(group_id, [])
+        is_idle = not waiting
+        waiting += members
+        return waiting[:1] if is_idle else []
+
+    def has_ended(self, group_id: str, member: str) -> list[str]:
+        """A member has ended, of whatever. Returns the next who is to, if its turn has come."""
+        waiting = self._ending.get(group_id, [])
+        if member not in waiting:
+            return []
+        was_first = waiting[0] == member
+        waiting.remove(member)
+        if not waiting:
+            del self._ending[group_id]
+        return waiting[:1] if was_first else []

@@ -220,22 +220,27 @@ class Registry:
     def _died(self, actor: Actor, code: int, stderr_tail: list[str], now: float) -> list[Instruction]:
         if actor.spec.membership is not None:
             delay, plan = self._groups.member_died(actor.spec, now, is_wanted=not actor.is_unwanted)
-            return [*self._end_process(actor, code, stderr_tail, delay, now), *self._carry_out(plan, now)]
+            group_id = actor.spec.membership.group_id
+            following = self._groups.has_ended(group_id, actor.spec.actor_id)
+            done = self._end_process(actor, code, stderr_tail, delay, now)
+            return [*done, *self._carry_out(group_id, plan, now), *self._end_members(following, now)]
         delay = None if actor.is_unwanted else actor.spec.budget.died(now, self._random)
         return self._end_process(actor, code, stderr_tail, delay, now)
 
-    def _carry_out(self, plan: Plan, now: float) -> list[Instruction]:
-        """Does what a group wants: its members are ended and started again together."""
-        done: list[Instruction] = []
+    def _carry_out(self, group_id: str, plan: Plan, now: float) -> list[Instruction]:
+        """Does what a group wants: its members are ended, one after the other, and then started again together."""
         for actor_id in plan.stop:
             actor = self.living[actor_id]
             actor.cause = actor.cause or "supervised"
             actor.is_unwanted = actor.is_unwanted or plan.gives_up
-            done += self._order(actor, "end", now)
+        done = self._end_members(self._groups.to_end(group_id, plan.stop), now)
         for actor_id in plan.start:
             self.living[actor_id].state = "starting"
             done.append(Fork(actor_id))
         return done
+
+    def _end_members(self, actor_ids: list[str], now: float) -> list[Instruction]:
+        return [each for actor_id in actor_ids for each in self._order(self.living[actor_id], "end", now)]
 
     def _end_process(
         self, actor: Actor, code: int, stderr_tail: list[str], delay: float | None, now: float
@@ -248,7 +253,7 @@ class Registry:
         news = Happened(actor.spec.actor_id, kind, pid, certificate, actor.spec.driver, was_answered=bool(answers))
         if delay is None:
             # Whoever hears of the death finds nothing of the actor any more.
-            return [*self._bury(actor, certificate, news, now), *answers]
+            return self._bury(actor, certificate, [*answers, news], now)
         actor.state, actor.cause, actor.detail, actor.order, actor.is_overdue = "waiting", None, "", "", False
         actor.last_death, actor.died_at = certificate, now
         actor_id = actor.spec.actor_id
@@ -280,7 +285,9 @@ class Registry:
             is_memory_short=code == -_SIGKILL and actor.cause is None and self._is_memory_short(),
         )
 
-    def _bury(self, actor: Actor, certificate: DeathCertificate, news: Happened, now: float) -> list[Instruction]:
+    def _bury(
+        self, actor: Actor, certificate: DeathCertificate, told: list[Instruction], now: float
+    ) -> list[Instruction]:
         spec = actor.spec
         del self.living[spec.actor_id]
         self._dead[spec.actor_id] = certificate
@@ -290,7 +297,7 @@ class Registry:
             self.names.free(spec.namespace, spec.name)
         self._holders.forget(spec.actor_id)
         self._holders.need_no_more(spec.held)
-        done: list[Instruction] = [Bury(spec.actor_id, spec.address), news]
+        done: list[Instruction] = [Bury(spec.actor_id, spec.address), *told]
         for asker, number, heir, gets_existing in actor.heirs:
             done += self.create(asker, number, heir, gets_existing=gets_existing)
         return done + self.release(spec.held, now)

@@ -67,9 +67,12 @@ class LoopDispatcher:
             if self._mailbox.offer(call) and not self._is_closed:
                 self._start(call)
 
-    async def finish(self, *, is_urgent: bool) -> None:
-        """Starts no more calls, and waits for those that run; if it is urgent, after cancelling them."""
+    def close(self) -> None:
+        """Starts no more calls, from this moment on."""
         self._is_closed = True
+
+    async def finish(self, *, is_urgent: bool) -> None:
+        """Waits for the calls that run, after `close`; if it is urgent, cancels them first."""
         running = self._tasks - {asyncio.current_task()}
         if is_urgent:
             # They learn of the death instead of an answer.

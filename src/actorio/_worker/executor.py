@@ -12,8 +12,8 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorio._caller.pending import HERE
-from actorio._model.argument import put_back
-from actorio._model.context import CURRENT_CALL
+from actorio._model.argument import OWN, put_back
+from actorio._model.context import CURRENT_CALL, get_runtime_context
 from actorio._model.ends import WISH, ActorExit
 from actorio._model.errors import RaySystemError
 from actorio._model.failure import TaskFailure
@@ -21,6 +21,7 @@ from actorio._model.task_error import failure_of
 from actorio._model.travel import NOTED, take_notes
 from actorio._wire import payload as wire
 from actorio._wire.messages import Call
+from actorio._worker.itself import send_as_handle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +105,8 @@ class Executor:
     def construct(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Makes the instance; raises what the constructor raises."""
         self.instance = self._class(*args, **kwargs)
+        OWN.instance, OWN.handle = self.instance, get_runtime_context().actor
+        send_as_handle(type(self.instance))
         if WISH.is_exiting:
             # What that raised was caught.
             raise ActorExit

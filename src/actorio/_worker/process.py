@@ -209,6 +209,8 @@ class _Life:
     def _end_on_loop(self, loop: asyncio.AbstractEventLoop, end: ActorEndsError | None) -> None:
         """Begins the end; without ``end``, because of a SIGTERM."""
         if self.ending.claim():
+            if self.dispatcher is not None:
+                self.dispatcher.close()
             self._last_task = loop.create_task(self._finish_on_loop(end))
 
     async def _finish_on_loop(self, end: ActorEndsError | None) -> None:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from actorio._model import runtime
-from actorio._model.handle import identity_of
+from actorio._model.handle import ActorHandle, identity_of
 from actorio._model.remote import ActorClass
 from actorio._model.restarts import check_count, check_number
 from actorio._model.supervision import Membership
@@ -14,7 +14,6 @@ from actorio._model.supervision import Membership
 if TYPE_CHECKING:
     from typing import Any
 
-    from actorio._model.handle import ActorHandle
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 RestartType = Literal["permanent", "transient", "temporary"]
@@ -66,8 +65,8 @@ class Supervisor:
 
         Args:
             actor_class: what `actorio.remote` makes of a class, with any options.
-            restart: when a member comes back: always (``"permanent"``), unless it ended because it wanted to
-                (``"transient"``), or never (``"temporary"``).
+            restart: ``"temporary"``: never restarted; ``"permanent"`` and ``"transient"``: after every failure. A
+                member that ends because it wanted to, that somebody ends, or whose constructor raises leaves the group.
 
         Raises:
             TypeError: not an actor class.
@@ -84,7 +83,14 @@ class Supervisor:
         return actor_class.supervised(membership)
 
     def stop(self, *members: ActorHandle) -> None:
-        """Ends members gracefully, the last one given first; they are not restarted. Does not wait for their end."""
+        """Ends members gracefully, the last one given first; they are not restarted. Does not wait for their end.
+
+        Raises:
+            TypeError: one of them is not an actor's handle.
+        """
+        for member in members:
+            if not isinstance(member, ActorHandle):
+                raise TypeError(f"Supervisor.stop() takes handles of actors, not {type(member).__name__}")
         current = runtime.of_handles()
         for member in reversed(members):
             current.end(identity_of(member))
