@@ -160,7 +160,9 @@ class Load:
         self.supervisor = Supervisor("one_for_all", max_restarts=10_000, window=1.0)
 
     def run(self):
-        while not Path(self.folder, "stop").exists():
+        # Without its parent nobody would tell it to stop.
+        parent = os.getppid()
+        while not Path(self.folder, "stop").exists() and os.getppid() == parent:
             while len(self.actors) < POPULATION:
                 self.create()
             self.random.choice(STEPS)(self)

@@ -22,7 +22,7 @@ from tests.faults.faulty import KINDS, FailsToPickle, FailsToUnpickle
 from tests.programs import wait_until
 
 import actorio
-from actorio.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
+from actorio.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError, UnserializableException
 
 TABLE = """
 moment               | segfault         | SIGKILL          | stopped          | sys.exit       | os._exit       | exception             | memory
@@ -147,6 +147,12 @@ MOMENTS = {
 CALLS_WAIT = ("constructor", "restarting", "idle, in a thread", "idle, in a task")
 
 
+def mended_cells():
+    """Return the cells that restarts make a difference to; one kind of actor shows it."""
+    chosen = [cell for cell in cells() if cell.values[2].startswith((*MENDED, "constructor"))]
+    return [cell for cell in chosen if cell.values[3] == "plain" or cell.values[0] == "idle, in a task"]
+
+
 def cells():
     head, *rows = [[cell.strip() for cell in line.split("|")] for line in TABLE.strip().splitlines()]
     for moment, *outcomes in rows:
@@ -169,7 +175,7 @@ def test_a_fault_ends_in_its_cell(moment, fault, expected, kind, session, tmp_pa
     check_bystander(scene)
 
 
-@pytest.mark.parametrize(("moment", "fault", "expected", "kind"), [*cells()])
+@pytest.mark.parametrize(("moment", "fault", "expected", "kind"), mended_cells())
 def test_a_fault_is_mended_while_restarts_are_left(moment, fault, expected, kind, session, tmp_path):
     restarts = 2 if moment == "restarting" else 1
     scene = Scene(kind, restarts, tmp_path)
@@ -267,9 +273,9 @@ def test_an_argument_that_fails_to_pickle_is_the_drivers_error_and_sends_nothing
 
 def test_a_result_that_fails_to_unpickle_raises_in_the_driver_and_leaves_the_actor(session):
     actor = KINDS["plain"].remote()
-    with pytest.raises(LookupError, match="nothing there"):
+    with pytest.raises(UnserializableException, match="LookupError: nothing there"):
         actorio.get(actor.give.remote("exception"))
-    with pytest.raises(SystemExit):
+    with pytest.raises(UnserializableException, match="SystemExit: 3"):
         actorio.get(actor.give.remote("sys.exit"))
     assert actorio.get(actor.counted.remote()) == 2
 
@@ -294,3 +300,26 @@ def test_a_constructor_that_takes_all_memory_is_said_to_have_failed(kind, sessio
     with pytest.raises(ActorDiedError, match="MemoryError") as caught:
         actorio.get(actor.echo.remote(1), timeout=PATIENCE)
     assert caught.value.certificate.cause == "constructor"
+
+
+# -- more than one death ---------------------------------------------------------------------------------------------
+
+
+def test_a_call_whose_earlier_attempt_has_run_is_not_said_not_to_have_run(session, tmp_path):
+    # The first attempt ends the first life; the second one waits for a constructor that fails.
+    actor = KINDS["plain"].options(max_restarts=1, max_task_retries=5)
+    actor = actor.remote("exception", str(tmp_path / "mark"), str(tmp_path / "spared"))
+    with pytest.raises(ActorDiedError, match=r"end\(\) may have run, or part of it") as caught:
+        actorio.get(actor.end.remote(), timeout=PATIENCE)
+    assert caught.value.certificate.cause == "constructor"
+
+
+def test_a_call_after_kill_is_told_of_the_kill_and_of_no_earlier_death(session):
+    actor = KINDS["plain"].options(max_restarts=-1).remote()
+    with pytest.raises(ActorUnavailableError):
+        actorio.get(actor.end.remote(), timeout=PATIENCE)
+    assert actorio.get(actor.echo.remote(1), timeout=PATIENCE) == 1
+    actorio.kill(actor)
+    with pytest.raises(ActorDiedError, match="killed by") as caught:
+        actorio.get(actor.echo.remote(2), timeout=PATIENCE)
+    assert (caught.value.certificate.cause, caught.value.certificate.restarts) == ("killed", 1)

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model.certificate import DeathCertificate
@@ -48,6 +49,8 @@ _LAST_GRACE = 0.5
 _DEATH_TIMEOUT = 2.0
 # How many zygotes may follow the first one within a minute.
 _ZYGOTES = 20
+# When a zygote that has closed its connection has surely ended.
+_REAP_AFTER = 1.0
 # How long a handle may be on its way whose sender has ended.
 _TRAVEL_TIMEOUT = 60.0
 # A driver that has started a node connects at once, or has died.
@@ -269,6 +272,7 @@ class Node:
             self._greet_all()
             self._life.lose_all(f"pid {pid}")
             return
+        self._loop.call_later(_REAP_AFTER, _reap, pid)
         ours, theirs = socket.socketpair()
         process = _start_zygote(self._entry, self._boot, theirs)
         theirs.close()
@@ -350,6 +354,12 @@ class Node:
             client.send(m.Stopped(self._life.killed))
             client.flush_blocking(_LAST_GRACE)
         self.ended.set_result(None)
+
+
+def _reap(pid: int) -> None:
+    """Waits for a zygote that has ended, unless it was the child of a node before this one."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
 
 
 def _start_zygote(entry: str, boot: Boot, sock: socket.socket) -> int:
