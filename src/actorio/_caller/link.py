@@ -204,6 +204,7 @@ class NodeLink:
                 return True
         with self._changed:
             self._changed.notify_all()
+        revival.reap()
         return True
 
     def _find_successor(self) -> socket.socket | None:

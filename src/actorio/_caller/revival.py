@@ -66,7 +66,7 @@ def _start(directory: str, path: str) -> None:
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(import_path())},
         )
-    _STARTED.append(process)
+    note_started(process)
 
 
 def open_log(directory: str) -> BinaryIO:
@@ -81,6 +81,11 @@ def last_words(directory: str) -> str:
             return log.read()[-_LAST_WORDS:].strip()
     except OSError:
         return ""
+
+
+def note_started(process: subprocess.Popen[bytes]) -> None:
+    """Remembers a node that this process has started, to wait for it when it has ended."""
+    _STARTED.append(process)
 
 
 def reap() -> None:
