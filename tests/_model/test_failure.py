@@ -116,7 +116,7 @@ def test_a_cause_of_death_that_does_not_exist_is_refused():
         ({"cause": "supervised"}, ["its supervisor ended it", "failed first"]),
         ({"cause": "shutdown"}, ["shut down", "init()"]),
         ({"cause": "node_lost"}, ["node process", "init()"]),
-        ({"cause": "zygote_lost"}, ["starts actors", "init()"]),
+        ({"cause": "zygote_lost"}, ["starts actors", "max_restarts"]),
         ({"cause": "unknown", "detail": "connection closed"}, ["nobody saw how", "connection closed"]),
     ],
 )

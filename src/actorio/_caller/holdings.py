@@ -54,7 +54,10 @@ class Holdings:
         self._pinned: dict[str, Lent] = {}
         self._holds: dict[str, weakref.ref[Hold]] = {}
         self._gone: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        # Guards the counts, and is held for moments only: whoever reads from the node needs it.
         self._lock = threading.RLock()
+        # Held while the node is told, so that it hears of changes in their order; that may wait for another node.
+        self._order = threading.RLock()
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
@@ -70,9 +73,8 @@ class Holdings:
         """Handles have arrived, each with its token; returns what keeps their actors from now on."""
         holds: dict[str, Hold] = {}
         for actor_id, token in lent:
-            with self._lock:
-                self._reasons[actor_id] = self._reasons.get(actor_id, 0) + 1
-                holds[actor_id] = self._hold(actor_id)
+            with self._order:
+                holds[actor_id] = self.made(actor_id)
                 self._tell(m.Hold(actor_id, token))
         return holds
 
@@ -102,8 +104,9 @@ class Holdings:
 
     def pin(self, actor_id: str) -> None:
         """Keeps an actor as long as this process lives."""
+        lent = self.lend((actor_id,))
         with self._lock:
-            self._pinned[actor_id] = self.lend((actor_id,))[0]
+            self._pinned[actor_id] = lent[0]
 
     def take_back(self, lent: Iterable[Lent]) -> None:
         """Those handles will not arrive."""
@@ -124,12 +127,13 @@ class Holdings:
                 self._let_go(gone)
 
     def _let_go(self, actor_id: str) -> None:
-        with self._lock:
-            if self.find(actor_id) is not None:
-                # Another handle has come meanwhile.
-                return
-            self._holds.pop(actor_id, None)
-            count = self._reasons.pop(actor_id, 0)
+        with self._order:
+            with self._lock:
+                if self.find(actor_id) is not None:
+                    # Another handle has come meanwhile.
+                    return
+                self._holds.pop(actor_id, None)
+                count = self._reasons.pop(actor_id, 0)
             if count:
                 self._tell(m.Drop(actor_id, count))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -51,7 +52,8 @@ class Losses:
 
     def never_connected(self, identity: ActorIdentity, result: PendingResult) -> None:
         """Ends a call that could not even be sent: nobody listens at the actor's address."""
-        self._ask(identity, [result], "", 0.0, may_have_run=False)
+        # A death from now on: an earlier one, after which it was restarted, does not explain this.
+        self._ask(identity, [result], "", time.monotonic(), may_have_run=False)
 
     def _ask(
         self,
@@ -67,7 +69,14 @@ class Losses:
             lost = [result for result in results if is_over or not result.try_again()]
             unread = _report_of(identity, certificate) if lost else None
             for result in lost:
-                make_error = _error_maker(identity, result.call, certificate, complaint, may_have_run=may_have_run)
+                make_error = _error_maker(
+                    identity,
+                    result.call,
+                    certificate,
+                    complaint,
+                    may_have_run=may_have_run,
+                    was_sent_before=result.was_sent_before,
+                )
                 result.fail(make_error, unread)
 
         try:
@@ -95,7 +104,13 @@ def _report_of(identity: ActorIdentity, certificate: DeathCertificate | None) ->
 
 
 def _error_maker(
-    identity: ActorIdentity, call: str, certificate: DeathCertificate | None, complaint: str, *, may_have_run: bool
+    identity: ActorIdentity,
+    call: str,
+    certificate: DeathCertificate | None,
+    complaint: str,
+    *,
+    may_have_run: bool,
+    was_sent_before: bool,
 ) -> Callable[[], BaseException]:
     name = identity.definition.name
     if certificate is None:
@@ -112,6 +127,6 @@ def _error_maker(
             f"The task {'may have run, or part of it' if may_have_run else 'was not run'}."
         )
     # No method of an actor runs before its constructor has.
-    may_have_run = may_have_run and certificate.cause != "constructor"
+    may_have_run = was_sent_before or (may_have_run and certificate.cause != "constructor")
     kind = ActorUnavailableError if certificate.will_restart else ActorDiedError
     return lambda: kind.from_certificate(certificate, call, may_have_run)

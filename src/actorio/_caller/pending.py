@@ -55,6 +55,8 @@ class PendingResult:
 
     __slots__ = ("__weakref__", "_callbacks", "lane", "make_error", "number", "payload", "state", "unread", "what")
 
+    # It was made again: an earlier attempt may have run, whatever has become of the last one.
+    was_sent_before = False
     payload: Payload
     make_error: Callable[[], BaseException]
     unread: UnreadError | None

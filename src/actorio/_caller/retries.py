@@ -29,7 +29,7 @@ class RetriedResult(PendingResult):
         send: sends the call, from the context that is running, and sets ``lane``.
     """
 
-    __slots__ = ("_left", "_retried", "_send")
+    __slots__ = ("_left", "_retried", "_send", "was_sent_before")
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class RetriedResult(PendingResult):
         send: Callable[[RetriedResult], None],
     ) -> None:
         super().__init__(number, None, what)
+        self.was_sent_before = False
         self._left = retries
         self._retried = retried
         self._send = send
@@ -54,6 +55,7 @@ class RetriedResult(PendingResult):
             return False
         if self._left != _UNLIMITED:
             self._left -= 1
+        self.was_sent_before = True
         self._send(self)
         # Whoever waits may wait in another context than that which has sent it now.
         self.see_to_pumping(None)

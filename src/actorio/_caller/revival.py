@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # The module that is an actor's life: what the node is told to start.
 ENTRY = "actorio._worker.process"
+# How often a node that is to end is looked at, in seconds.
+_PAUSE = 0.002
 # So many characters of a node's standard error are quoted.
 _LAST_WORDS = 4000
 # Nodes that this process has started, to be waited for when they have ended.
@@ -93,6 +96,15 @@ def reap() -> None:
     for process in list(_STARTED):
         if process.poll() is not None:
             _STARTED.remove(process)
+
+
+def wait_all(timeout: float) -> None:
+    """Waits until all nodes started here have ended, for at most ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    reap()
+    while _STARTED and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+        reap()
 
 
 def disown() -> None:

@@ -52,7 +52,7 @@ _ADVICE: Final = {
     "supervised": "Look at the member of its group that failed first.",
     "shutdown": "Call init() again and create the actor anew; handles do not outlive their session.",
     "node_lost": "Call shutdown(), then init(), and create the actors again.",
-    "zygote_lost": "Call shutdown(), then init(), and create the actors again.",
+    "zygote_lost": "Create the actor again; one with max_restarts= comes back by itself.",
     "unknown": "Look at the actor's stderr.",
 }
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from actorio._node.cradles import is_alive
 from actorio._wire.frames import ProtocolError
-from actorio._wire.messages import Finish, Forget, Signal, encode, zygote_reader
+from actorio._wire.messages import Drivers, Finish, Forget, Signal, encode, zygote_reader
 
 if TYPE_CHECKING:
     import asyncio
@@ -116,6 +116,11 @@ class Nursery:
         self.close()
         self.is_lost = True
         self._on_lost()
+
+    def tell_drivers(self, pids: list[int]) -> None:
+        """Says for whom the zygote is to wait should this node be killed."""
+        self._out.append((encode(Drivers(pids)), [], []))
+        self._flush()
 
     def finish(self) -> None:
         """Has the zygote end whoever is left, and itself."""

@@ -129,8 +129,12 @@ class Node:
     def _greet(self, client: Client) -> None:
         if client.is_driver:
             client.watch_process()
+            self._tell_of_drivers()
         if self._start_error is not None:
             client.send(m.Welcome(os.getpid(), self._life.nursery.pid, self._start_error))
+
+    def _tell_of_drivers(self) -> None:
+        self._life.nursery.tell_drivers([client.pid for client in self._clients if client.is_driver])
 
     def _greet_all(self) -> None:
         for client in self._clients:
@@ -147,6 +151,7 @@ class Node:
                 self._loop.call_later(_TRAVEL_TIMEOUT, self._unlend, token)
             self._life.perform(self._registry.peer_gone(client.peer, detail, time.monotonic()))
         if client.is_driver:
+            self._tell_of_drivers()
             self._end_if_alone()
 
     def _end_if_alone(self) -> None:
@@ -277,6 +282,7 @@ class Node:
         process = _start_zygote(self._entry, self._boot, theirs)
         theirs.close()
         self._life.nursery = Nursery(self._loop, ours, process, self._on_zygote_news, self._on_zygote_lost)
+        self._tell_of_drivers()
         self._life.lose_all(f"pid {pid}")
 
     def adopt(self, kept: list[Kept]) -> None:

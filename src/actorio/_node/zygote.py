@@ -19,11 +19,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from actorio._node.boot import encode as encode_boot
-from actorio._node.cradles import Cradle, Cradles
+from actorio._node.cradles import Cradle, Cradles, is_alive
 from actorio._transport.directories import remove_session
 from actorio._transport.sockets import accept, receive, send_all
 from actorio._wire.frames import ProtocolError
 from actorio._wire.messages import (
+    Drivers,
     Exited,
     Finish,
     Forget,
@@ -80,6 +81,8 @@ class Zygote:
         self._cradles = Cradles()
         # Of each living child: the actor that it is.
         self._children: dict[int, str] = {}
+        # For whom the session stays.
+        self._drivers: list[int] = []
         # What no node has heard yet.
         self._unheard: list[Message] = []
         # Of each actor that has died without a node: its process.
@@ -161,6 +164,8 @@ class Zygote:
                 _signal_group(message.pid, message.number)
             elif isinstance(message, Forget):
                 self._cradles.forget(message.actor_id)
+            elif isinstance(message, Drivers):
+                self._drivers = message.pids
             elif isinstance(message, Finish):
                 return False
         return True
@@ -182,7 +187,8 @@ class Zygote:
 
     def _is_worth_waiting(self) -> bool:
         """May a new node still come? Not when nobody misses the actors, nor after too long a time."""
-        return self._cradles.are_missed() and time.monotonic() - self._orphaned_at < _ORPHAN_LIMIT
+        is_missed = self._cradles.are_missed() or any(map(is_alive, self._drivers))
+        return is_missed and time.monotonic() - self._orphaned_at < _ORPHAN_LIMIT
 
     def _meet(self) -> None:
         """Takes a new node, unless there is one: then whoever came sees the connection end."""

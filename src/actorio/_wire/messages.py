@@ -353,6 +353,12 @@ class Kept(Message, tag=8, frozen=True):
     count: int
 
 
+class Drivers(Message, tag=10, frozen=True):
+    """The processes for which the session stays, though it may have no actor."""
+
+    pids: list[int]
+
+
 class Finish(Message, tag=9, frozen=True):
     """The session is over: end whoever is left, and yourself."""
 
@@ -370,7 +376,7 @@ Control = (
     Hello | Welcome | Create | Kill | AskDeath | Death | Failed | Noted | Output | Record | Stop | Stopped | Created
     | Find | Found | Hold | Drop | Lend | Unlend | Watch | Unwatch | Event | List | Listing | End
 )  # fmt: skip
-Zygote = Fork | Forked | ForkFailed | Exited | Signal | Ready | Forget | Kept | Finish
+Zygote = Fork | Forked | ForkFailed | Exited | Signal | Ready | Forget | Kept | Finish | Drivers
 
 encode_header = msgspec.msgpack.Encoder().encode
 _decode_inbound = msgspec.msgpack.Decoder(Inbound).decode

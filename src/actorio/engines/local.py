@@ -120,7 +120,7 @@ class Session:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        revival.reap()
+        revival.wait_all(_EXIT_TIMEOUT)
         self.directory.remove_when_over()
 
     def abandon(self) -> None:
