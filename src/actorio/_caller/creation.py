@@ -149,7 +149,8 @@ class ActorMaker:
                     existing = node.create_named(create, data, (listener.fileno(), memory))
                 else:
                     node.create(create, data, (listener.fileno(), memory))
-            except BaseException:
+            except ValueError:
+                # The name is taken. After any other error the actor may live.
                 unlink(birth.address)
                 raise
             finally:

@@ -138,9 +138,9 @@ class Holdings:
                 self._tell(m.Drop(actor_id, count))
 
     def _tell(self, message: Message) -> None:
-        # Without a node there is nobody left to be kept.
+        # Without a node there is nobody to be told: the next one hears what is held then.
         with suppress(RaySystemError, OSError):
-            self._node().send(message)
+            self._node().offer(message)
 
     def repeated(self) -> list[Message]:
         """Returns what a new node has to be told."""

@@ -129,6 +129,12 @@ class NodeLink:
                 return
         raise RaySystemError(self.farewell())
 
+    def offer(self, message: Message) -> None:
+        """Sends a message if there is a node; for what another node will be told anyway. Never waits."""
+        with suppress(OSError), self._lock:
+            if not self.is_lost:
+                send_all(self._sock, m.encode(message))
+
     def _is_replaced(self, sock: socket.socket) -> bool:
         """Waits until the reading thread has seen the end of a connection; returns whether there is another."""
         if threading.current_thread() is self._thread:

@@ -74,7 +74,7 @@ class NodeClient:
         self._is_stopped = threading.Event()
         hello = m.Hello(VERSION, role, os.getpid(), self.peer, actor_id)
         self._link = NodeLink(directory, hello, self._handle, self._repeated, self._end)
-        self.send = self._link.send
+        self.send, self.offer = self._link.send, self._link.offer
 
     @property
     def is_lost(self) -> bool:
@@ -137,6 +137,7 @@ class NodeClient:
         answer = self._answers[number] = _Answer(message, is_repeatable=not descriptors)
         try:
             self.send(message, payload, descriptors)
+            answer.is_sent = True
             if not answer.is_there.wait(_ANSWER_TIMEOUT):
                 silence = f"has not answered for {_ANSWER_TIMEOUT:.0f} seconds"
                 answer.failure = RaySystemError(f"the node (pid {self.node_pid}) {silence}")
@@ -163,10 +164,7 @@ class NodeClient:
         number = next(self._numbers)
         question = m.AskDeath(number, actor_id, since)
         self._deaths[number] = (question, tell)
-        try:
-            self.send(question)
-        except RaySystemError:
-            self._answer_unknown()
+        self.offer(question)
         if self.is_lost:
             self._answer_unknown()
 
@@ -239,7 +237,7 @@ class NodeClient:
         for number, answer in list(self._answers.items()):
             if answer.is_repeatable:
                 yield answer.message
-            else:
+            elif answer.is_sent:
                 text = "the node was killed while it started the actor, which may exist: try again, or use get_actor()"
                 answer.arrive(b"", RaySystemError(text))
                 self._answers.pop(number, None)
@@ -277,6 +275,8 @@ class _Answer:
     def __init__(self, message: Message, *, is_repeatable: bool) -> None:
         self.message = message
         self.is_repeatable = is_repeatable
+        # Otherwise whoever asks is still about to send it, to the next node.
+        self.is_sent = False
         self.is_there = threading.Event()
         self.payload = b""
         self.failure: Exception | None = None

@@ -136,7 +136,9 @@ class Registry:
             return []
         # The spec is as it was when the process was forked, so that this death has not been paid for.
         actor.cause, actor.detail = "unknown", "the node was being replaced at that time"
-        return self._died(actor, 0, [], now)
+        done = self._died(actor, 0, [], now)
+        # Perhaps the last node has seen it, and has told all who had to know.
+        return [each._replace(was_answered=True) if isinstance(each, Happened) else each for each in done]
 
     def forked(self, actor_id: str, pid: int, now: float) -> list[Instruction]:
         """Its process exists."""

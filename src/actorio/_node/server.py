@@ -80,7 +80,7 @@ class Node:
         self._news.outputs = self._life.outputs
         self._life.nursery = Nursery(loop, zygote, zygote_pid, self._on_zygote_news, self._on_zygote_lost)
         self._clients: set[Client] = set()
-        self._is_ending = self._is_finishing = False
+        self._is_ending = self._is_finishing = self._is_settling = False
         # How often another zygote is worth a try.
         self._zygotes = RestartBudget(_ZYGOTES, RestartPolicy(window=60.0))
         # Set by the zygote's first message: "" when all is well.
@@ -155,7 +155,7 @@ class Node:
             self._end_if_alone()
 
     def _end_if_alone(self) -> None:
-        if not self._has_company():
+        if not self._is_settling and not self._has_company():
             self._end("its driver has ended")
 
     def _has_company(self) -> bool:
@@ -288,6 +288,8 @@ class Node:
     def adopt(self, kept: list[Kept]) -> None:
         """Begins as the successor of a node that was killed: with the actors that the zygote has kept."""
         self._start_error = ""
+        # Whoever was connected to the node before comes in a moment.
+        self._is_settling = True
         for message, payload, descriptors in kept:
             if isinstance(message, m.Kept):
                 self._life.adopt(message, Spec.decode(payload), descriptors)
@@ -296,6 +298,7 @@ class Node:
         self._loop.call_later(_REJOIN_TIMEOUT, self._release_the_unheld)
 
     def _release_the_unheld(self) -> None:
+        self._is_settling = False
         self._life.perform(self._registry.release(list(self._registry.living), time.monotonic()))
         self._end_if_alone()
 
