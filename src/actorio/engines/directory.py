@@ -186,11 +186,18 @@ def _locked(directory: Path) -> Iterator[None]:
         raise _GoneError from None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        if not directory.exists() or os.fstat(fd).st_ino != directory.stat().st_ino:
+        if not _is_at(fd, directory):
             raise _GoneError
         yield
     finally:
         os.close(fd)
+
+
+def _is_at(fd: int, directory: Path) -> bool:
+    try:
+        return os.fstat(fd).st_ino == directory.stat().st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _base() -> Path:

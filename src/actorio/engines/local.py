@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import subprocess
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller import revival
@@ -84,8 +86,7 @@ class Session:
             launch.configure(options.preload)
             return self._connect()
         except BaseException as error:
-            self._process.kill()
-            self._process.wait()
+            _kill_family(self._process)
             self.directory.remove()
             if isinstance(error, OSError):
                 from actorio._model.errors import RaySystemError
@@ -118,8 +119,7 @@ class Session:
         try:
             process.wait(_EXIT_TIMEOUT)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            _kill_family(process)
         revival.wait_all(_EXIT_TIMEOUT)
         self.directory.remove_when_over()
 
@@ -130,6 +130,13 @@ class Session:
         revival.disown()
         if self._process is not None:
             self._process.returncode = 0
+
+
+def _kill_family(process: subprocess.Popen[bytes]) -> None:
+    """Kills a node and its zygote, which share a process group; the actors end with the zygote."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _find(address: str, *, has_wishes: bool) -> tuple[SessionDirectory, Launch | None]:
