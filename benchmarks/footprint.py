@@ -22,7 +22,7 @@ import time
 begun = time.perf_counter()
 import actorio
 imported = time.perf_counter()
-actorio.init()
+actorio.init(address="local")
 started = time.perf_counter()
 actorio.shutdown()
 print(imported - begun, started - imported, time.perf_counter() - started)
