@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from actorio._caller.revival import ENTRY, import_path, note_started, open_log
+from actorio._caller.revival import ENTRY, import_path, open_log
 from actorio._transport.sockets import listen
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ class Launch:
                 start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(import_path())},
             )
-
-        note_started(self.process)
 
     def configure(self, preload: Sequence[str], *, is_kept: bool = False) -> None:
         """Tells the node what to do; with ``is_kept``, to stay though nobody is in the session.

@@ -82,6 +82,7 @@ class Session:
     def _join(self, launch: Launch, options: InitOptions) -> NodeClient:
         """Tells a node that was started for this driver what to do, and connects to it."""
         self._process = launch.process
+        revival.note_started(launch.process)
         try:
             launch.configure(options.preload)
             return self._connect()
