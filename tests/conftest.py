@@ -60,7 +60,7 @@ class Processes:
         for pid in alive - self._foreign:
             if not self._is_ours(pid, here):
                 self._foreign.add(pid)
-            elif LASTING_PROGRAM not in (command := _command(pid)):
+            elif LASTING_PROGRAM not in (command := _command(pid)) and not _waits_for_init(pid):
                 found[pid] = command
         return found
 
@@ -78,6 +78,11 @@ def _read(pid: str, name: str) -> bytes:
 
 def _command(pid: str) -> str:
     return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip() or "(exited, not waited for)"
+
+
+def _waits_for_init(pid: str) -> bool:
+    # An exited process whose maker has gone: the system's first process waits for it, when it comes to that.
+    return _read(pid, "stat").rpartition(b")")[2].split()[:2] == [b"Z", b"1"]
 
 
 def _ancestors(pid: str) -> Iterator[str]:
