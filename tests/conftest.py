@@ -82,7 +82,11 @@ def _command(pid: str) -> str:
 
 def _waits_for_init(pid: str) -> bool:
     # An exited process whose maker has gone: the system's first process waits for it, when it comes to that.
-    return _read(pid, "stat").rpartition(b")")[2].split()[:2] == [b"Z", b"1"]
+    state, parent, *_ = [*_read(pid, "stat").rpartition(b")")[2].split(), b"", b""]
+    is_foreign = parent.decode() != str(os.getpid()) and RUN_MARK.encode() not in _read(
+        parent.decode() or "0", "environ"
+    )
+    return state == b"Z" and is_foreign
 
 
 def _ancestors(pid: str) -> Iterator[str]:
