@@ -60,7 +60,7 @@ class Processes:
         for pid in alive - self._foreign:
             if not self._is_ours(pid, here):
                 self._foreign.add(pid)
-            elif LASTING_PROGRAM not in (command := _command(pid)) and not _waits_for_init(pid):
+            elif LASTING_PROGRAM not in (command := _command(pid)):
                 found[pid] = command
         return found
 
@@ -78,15 +78,6 @@ def _read(pid: str, name: str) -> bytes:
 
 def _command(pid: str) -> str:
     return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip() or "(exited, not waited for)"
-
-
-def _waits_for_init(pid: str) -> bool:
-    # An exited process whose maker has gone: the system's first process waits for it, when it comes to that.
-    state, parent, *_ = [*_read(pid, "stat").rpartition(b")")[2].split(), b"", b""]
-    is_foreign = parent.decode() != str(os.getpid()) and RUN_MARK.encode() not in _read(
-        parent.decode() or "0", "environ"
-    )
-    return state == b"Z" and is_foreign
 
 
 def _ancestors(pid: str) -> Iterator[str]:

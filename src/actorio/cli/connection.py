@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from actorio._caller import revival
 from actorio._caller.node import NodeClient
 from actorio._model.status import Inventory
 from actorio.engines.directory import SessionDirectory, Sessions, named
@@ -88,7 +87,6 @@ class Session:
     def close(self) -> None:
         """Leaves."""
         self.node.close()
-        revival.disown()
 
 
 @contextmanager
