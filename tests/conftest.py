@@ -190,6 +190,8 @@ def runtime_directory() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="at-") as folder, pytest.MonkeyPatch.context() as patch:
         # Unbuffered, print() writes a text and its line's end apart, and another thread's line may come between.
         patch.delenv("PYTHONUNBUFFERED", raising=False)
+        # Said by whoever runs the tests; a terminal that a test makes has a width of its own.
+        patch.delenv("COLUMNS", raising=False)
         patch.setenv("XDG_RUNTIME_DIR", folder)
         # A program of a test joins no session of another test, unless it is told to.
         patch.setenv("ACTORIO_ADDRESS", "local")

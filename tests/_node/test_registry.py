@@ -451,9 +451,8 @@ class Model(RuleBasedStateMachine):
         gets_existing=st.booleans(),
         is_detached=st.booleans(),
         max_restarts=st.sampled_from([0, 1, 2, -1]),
-        is_numbered=st.booleans(),
     )
-    def create(self, data, name, namespace, gets_existing, is_detached, max_restarts, is_numbered):
+    def create(self, data, name, namespace, gets_existing, is_detached, max_restarts):
         asker = self.some_peer(data)
         held = [life for life, holder in self.held() if holder is asker and data.draw(st.booleans())]
         number = self.next_number()
@@ -461,14 +460,26 @@ class Model(RuleBasedStateMachine):
         life = Life(number, asker, held, **facts)
         self.lives[life.spec.actor_id] = life
         holder = self.names.get(life.name)
-        if name or is_numbered:
-            self.creations[number] = Creation(asker, life, gets_existing)
-        asked = number if number in self.creations else 0
-        instructions = self.registry.create(asker, asked, life.spec, gets_existing=gets_existing)
+        self.creations[number] = Creation(asker, life, gets_existing)
+        instructions = self.registry.create(asker, number, life.spec, gets_existing=gets_existing)
         self.perform(instructions)
         assert (life.state == "starting") == (holder is None)
         if holder is not None:
             assert self.creations[number].is_answered == (not holder.is_unwanted)
+
+    def owned(self):
+        return [life for life in self.lives.values() if life.state != "asked" and life.owner in self.peers]
+
+    @precondition(owned)
+    @rule(data=st.data())
+    def create_again(self, data):
+        """Whoever has made an actor has not heard that it was made."""
+        life = data.draw(st.sampled_from(self.owned()))
+        number = self.next_number()
+        made = self.registry.create(life.owner, number, life.spec)
+        assert made == [do.Made(life.owner, number, life.spec.actor_id, b"", "")]
+        if life.is_living:
+            self.holds.setdefault((life, life.owner), 1)
 
     @precondition(lambda self: self.lives)
     @rule(data=st.data(), may_restart=st.booleans())

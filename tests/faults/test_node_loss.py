@@ -281,6 +281,28 @@ def test_what_a_driver_wants_while_there_is_no_node_is_done_by_the_next_one(fres
 # -- the zygote as well --------------------------------------------------------------------------------------------
 
 
+def test_what_a_node_had_not_read_when_it_was_killed_is_done_by_the_next_one(fresh_session):
+    killed, ended = PLAIN.remote(), PLAIN.remote()
+    pids = get([killed.pid.remote(), ended.pid.remote()])
+    node = inventory().node_pid
+    os.kill(node, signal.SIGSTOP)
+    made = [actor_class.remote() for actor_class in CLASSES]
+    echoes = [actor.echo.remote("made") for actor in made]
+    # Nobody ever called this one, and nobody can.
+    unwanted = PLAIN.remote()
+    del unwanted
+    actorio.kill(killed)
+    ended.__ray_terminate__.remote()
+    with ThreadPoolExecutor(1) as pool:
+        named = pool.submit(PLAIN.options(name="late", namespace=NAMESPACE).remote)
+        kill(node)
+        assert get(echoes) == ["made"] * len(CLASSES)
+        assert get(named.result(PATIENCE).echo.remote("late")) == "late"
+    assert get(actorio.get_actor("late", NAMESPACE).echo.remote("found")) == "found"
+    assert wait_until(lambda: all(is_gone(pid) for pid in pids))
+    assert wait_until(lambda: len(inventory().actors) == len(CLASSES) + 1)
+
+
 def test_node_and_zygote_together_end_the_session_and_every_reference(leaks, tmp_path):
     gate = tmp_path / "gate"
     os.mkfifo(gate)

@@ -141,23 +141,25 @@ class ActorMaker:
         data = dumps(identity) if create.name else b""
         # The node hands out weak handles: nothing travels.
         take_notes()
-        with self._listen(birth.address) as listener:
-            memory = memory_file(birth.encode())
-            existing = b""
-            try:
-                if create.name:
-                    existing = node.create_named(create, data, (listener.fileno(), memory))
-                else:
-                    node.create(create, data, (listener.fileno(), memory))
-            except ValueError:
-                # The name is taken. After any other error the actor may live.
-                unlink(birth.address)
-                raise
-            finally:
-                os.close(memory)
+        descriptors = self._lay(birth)
+        if not create.name:
+            node.create(create, descriptors)
+            return b""
+        try:
+            existing = node.create_named(create, data, descriptors)
+        except ValueError:
+            # The name is taken. After any other error the actor may live.
+            unlink(birth.address)
+            raise
         if existing:
             unlink(birth.address)
         return existing
+
+    def _lay(self, birth: Birth) -> tuple[int, int]:
+        """Returns the descriptors that an actor begins with: its listening socket, and its birth in memory."""
+        with self._listen(birth.address) as listener:
+            memory = memory_file(birth.encode())
+            return listener.detach(), memory
 
     def _listen(self, address: str) -> socket.socket:
         try:

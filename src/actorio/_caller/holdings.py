@@ -135,10 +135,12 @@ class Holdings:
                 self._holds.pop(actor_id, None)
                 count = self._reasons.pop(actor_id, 0)
             if count:
-                self._tell(m.Drop(actor_id, count))
+                # Without a node there is nobody to be told: the next one hears what is held then.
+                with suppress(RaySystemError, OSError):
+                    self._node().let_go(actor_id, count)
 
     def _tell(self, message: Message) -> None:
-        # Without a node there is nobody to be told: the next one hears what is held then.
+        # See above.
         with suppress(RaySystemError, OSError):
             self._node().offer(message)
 

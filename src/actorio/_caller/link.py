@@ -21,6 +21,7 @@ from actorio._wire.frames import FrameReader, ProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from actorio._caller.requests import Asked
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Control, Hello, Message
 
@@ -51,7 +52,7 @@ class NodeLink:
         directory: str,
         hello: Hello,
         handle: Callable[[Control, Payload], None],
-        repeat: Callable[[], Iterable[Message]],
+        repeat: Callable[[], Iterable[Asked]],
         on_end: Callable[[], None],
     ) -> None:
         self.is_lost = False
@@ -110,8 +111,16 @@ class NodeLink:
 
     # --- sending ------------------------------------------------------------------------------------------------
 
-    def send(self, message: Message, payload: Payload = b"", descriptors: tuple[int, ...] = ()) -> None:
+    def send(
+        self,
+        message: Message,
+        payload: Payload = b"",
+        descriptors: tuple[int, ...] = (),
+        on_sent: Callable[[], None] | None = None,
+    ) -> None:
         """Sends a message; waits when the node is just being replaced.
+
+        ``on_sent`` is called when it has left, before another node can be told anything.
 
         Raises:
             RaySystemError: the session has ended.
@@ -122,6 +131,8 @@ class NodeLink:
                 with self._lock:
                     sock = self._sock
                     send_all(sock, data, descriptors)
+                    if on_sent is not None:
+                        on_sent()
             except OSError:
                 if self.is_closing or not self._is_replaced(sock):
                     break
@@ -203,8 +214,8 @@ class NodeLink:
             old, self._sock = self._sock, sock
             old.close()
             try:
-                for message in self._repeat():
-                    send_all(sock, m.encode(message))
+                for message, payload, descriptors in self._repeat():
+                    send_all(sock, m.encode(message, payload), descriptors)
             except OSError:
                 # That one was killed, too: the reader sees it, and tries again.
                 return True

@@ -7,13 +7,15 @@ no result passes here. What a killed node has not answered is asked again of its
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from actorio._caller.link import NodeLink
+from actorio._caller.requests import Asked, Requests
 from actorio._model.certificate import DeathCertificate
 from actorio._model.errors import RaySystemError
 from actorio._wire import messages as m
@@ -22,6 +24,7 @@ from actorio._wire.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from actorio._caller.requests import Request
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Control, Event, Message, Output, Record
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 # How long a request waits for a node, or for its answer, in seconds.
 _ANSWER_TIMEOUT = 60.0
+# So many actors that were ended are remembered.
+_MAX_ENDED = 10_000
 
 
 class NodeClient:
@@ -65,10 +70,11 @@ class NodeClient:
         self.holdings: Callable[[], Iterable[Message]] = tuple
         self._on_news = on_news
         self._on_lost = on_lost
-        self._numbers = itertools.count(1)
-        # Requests that wait for an answer: what to send again to a new node, and whom to tell.
+        self._requests = Requests()
+        # Actors that this process has had ended, the last ones: a node may be killed before it has passed that on.
+        self._ended: dict[str, Message] = {}
+        # Questions that may stay open for long: what to ask again of a new node, and whom to tell.
         self._deaths: dict[int, tuple[m.AskDeath, Callable[[DeathCertificate | None], None]]] = {}
-        self._answers: dict[int, _Answer] = {}
         self._watches: dict[int, tuple[m.Watch, OnEvent]] = {}
         self._is_noted = threading.Event()
         self._is_stopped = threading.Event()
@@ -102,20 +108,22 @@ class NodeClient:
         if self.is_lost:
             raise RaySystemError(self._link.farewell())
 
-    def create(self, message: m.Create, identity: bytes, descriptors: tuple[int, int]) -> None:
-        """Has an actor started; its listening socket and its birth go along."""
-        self.send(message, identity, descriptors)
+    def create(self, message: m.Create, descriptors: tuple[int, int]) -> None:
+        """Has an actor started; its listening socket and its birth go along, and are closed here when all is done.
+
+        Raises:
+            RaySystemError: the session has ended.
+        """
+        self._ask(lambda number: replace(message, id=number), b"", descriptors)
 
     def create_named(self, message: m.Create, identity: bytes, descriptors: tuple[int, int]) -> bytes:
         """Has an actor started under a name; returns the identity of the one that has it already, b"" if none has.
 
         Raises:
             ValueError: the name is taken.
-            RaySystemError: the session has ended, or its node was killed at that moment.
+            RaySystemError: the session has ended.
         """
-        number = next(self._numbers)
-        answer = self._request(number, _with_number(message, number), identity, descriptors)
-        return answer.payload
+        return self._answer(lambda number: replace(message, id=number), identity, descriptors)
 
     def find(self, name: str, namespace: str) -> bytes:
         """Returns the identity of the actor of this name.
@@ -123,33 +131,55 @@ class NodeClient:
         Raises:
             ValueError: there is none; the text shows near ones.
         """
-        number = next(self._numbers)
-        return self._request(number, m.Find(number, name, namespace)).payload
+        return self._answer(lambda number: m.Find(number, name, namespace))
 
     def list(self) -> bytes:
         """Returns the encoded `Inventory` of the session."""
-        number = next(self._numbers)
-        return self._request(number, m.List(number)).payload
+        return self._answer(m.List)
 
-    def _request(
-        self, number: int, message: Message, payload: bytes = b"", descriptors: tuple[int, ...] = ()
-    ) -> _Answer:
-        answer = self._answers[number] = _Answer(message, is_repeatable=not descriptors)
+    def _ask(self, make: Callable[[int], Message], payload: bytes, descriptors: tuple[int, ...]) -> Request:
+        request = self._requests.open(make, payload, descriptors)
         try:
-            self.send(message, payload, descriptors)
-            answer.is_sent = True
-            if not answer.is_there.wait(_ANSWER_TIMEOUT):
+            self.send(*request.asked, on_sent=request.note_sent)
+        except BaseException:
+            self._requests.end(request.number)
+            raise
+        return request
+
+    def _answer(self, make: Callable[[int], Message], payload: bytes = b"", descriptors: tuple[int, ...] = ()) -> bytes:
+        request = self._ask(make, payload, descriptors)
+        try:
+            if not request.wait(_ANSWER_TIMEOUT):
                 silence = f"has not answered for {_ANSWER_TIMEOUT:.0f} seconds"
-                answer.failure = RaySystemError(f"the node (pid {self.node_pid}) {silence}")
+                raise RaySystemError(f"the node (pid {self.node_pid}) {silence}")
         finally:
-            self._answers.pop(number, None)
-        if answer.failure is not None:
-            raise answer.failure
-        return answer
+            self._requests.end(request.number)
+        return request.payload
 
     def kill(self, actor_id: str, *, may_restart: bool) -> None:
         """Has an actor ended with SIGKILL."""
-        self.send(m.Kill(actor_id, may_restart))
+        message = m.Kill(actor_id, may_restart)
+        if not may_restart:
+            # Said twice, it would end the next process, too.
+            self._note_ended(actor_id, message)
+        self.send(message)
+
+    def end(self, actor_id: str) -> None:
+        """Has an actor ended gracefully, for good."""
+        message = m.End(actor_id)
+        self._note_ended(actor_id, message)
+        self.send(message)
+
+    def _note_ended(self, actor_id: str, message: Message) -> None:
+        self._ended[actor_id] = message
+        if len(self._ended) > _MAX_ENDED:
+            with suppress(KeyError, RuntimeError, StopIteration):
+                del self._ended[next(iter(self._ended))]
+
+    def let_go(self, actor_id: str, count: int) -> None:
+        """This process has so many reasons less to keep an actor, and none that is left."""
+        self._requests.withdraw_creation(actor_id)
+        self.offer(m.Drop(actor_id, count))
 
     def report_end(self, certificate: DeathCertificate, timeout: float) -> None:
         """Says why this actor ends soon, and waits until the node has taken note."""
@@ -161,7 +191,7 @@ class NodeClient:
 
         When the session has ended, the certificate says so, and ``tell`` is called at once in this thread.
         """
-        number = next(self._numbers)
+        number = self._requests.number()
         question = m.AskDeath(number, actor_id, since)
         self._deaths[number] = (question, tell)
         self.offer(question)
@@ -173,7 +203,7 @@ class NodeClient:
 
         Returns a number for `unwatch`.
         """
-        number = next(self._numbers)
+        number = self._requests.number()
         self._watches[number] = (m.Watch(number, actor_id), on_event)
         self.send(self._watches[number][0])
         return number
@@ -198,6 +228,7 @@ class NodeClient:
         """Ends the connection and waits for the reading thread."""
         self._is_leaving = True
         self._link.close()
+        self._requests.end_all(self._link.farewell())
 
     def abandon(self) -> None:
         """Closes the socket alone; in a forked child, where the reading thread is none."""
@@ -213,43 +244,36 @@ class NodeClient:
             question = self._deaths.pop(message.id, None)
             if question is not None:
                 question[1](_certificate(payload))
-        elif isinstance(message, m.Created | m.Found | m.Listing):
-            self._take_answer(message, bytes(payload))
+        elif isinstance(message, m.Created | m.Found):
+            self._requests.end(message.id, bytes(payload), ValueError(message.error) if message.error else None)
+        elif isinstance(message, m.Listing):
+            self._requests.end(message.id, bytes(payload))
         elif isinstance(message, m.Event):
-            _, on_event = self._watches.get(message.id, (None, None))
-            if on_event is not None:
-                on_event(message, _certificate(payload))
+            self._tell_watcher(message, payload)
         elif isinstance(message, m.Stopped):
             self.killed, self.is_over, self._has_left = message.killed, message.is_over, True
             self._is_stopped.set()
         elif isinstance(message, m.Noted):
             self._is_noted.set()
 
-    def _take_answer(self, message: m.Created | m.Found | m.Listing, payload: bytes) -> None:
-        answer = self._answers.get(message.id)
-        if answer is not None:
-            error = "" if isinstance(message, m.Listing) else message.error
-            answer.arrive(payload, ValueError(error) if error else None)
+    def _tell_watcher(self, event: Event, payload: Payload) -> None:
+        _, on_event = self._watches.get(event.id, (None, None))
+        if on_event is not None:
+            on_event(event, _certificate(payload))
 
-    def _repeated(self) -> Iterator[Message]:
+    def _repeated(self) -> Iterator[Asked]:
         """Yields what the last node knew of this process, and what it has not answered."""
-        yield from self.holdings()
-        for number, answer in list(self._answers.items()):
-            if answer.is_repeatable:
-                yield answer.message
-            elif answer.is_sent:
-                text = "the node was killed while it started the actor, which may exist: try again, or use get_actor()"
-                answer.arrive(b"", RaySystemError(text))
-                self._answers.pop(number, None)
-        yield from [question for question, _ in list(self._deaths.values())]
-        yield from [watch for watch, _ in list(self._watches.values())]
+        yield from map(Asked, self.holdings())
+        yield from self._requests.unanswered()
+        yield from map(Asked, list(self._ended.values()))
+        yield from [Asked(question) for question, _ in list(self._deaths.values())]
+        yield from [Asked(watch) for watch, _ in list(self._watches.values())]
 
     def _end(self) -> None:
         """There is no node any more: everybody who waits is told."""
         for event in (self._is_stopped, self._is_noted):
             event.set()
-        for answer in list(self._answers.values()):
-            answer.arrive(b"", RaySystemError(self._link.farewell()))
+        self._requests.end_all(self._link.farewell())
         self._answer_unknown()
         for _, on_event in list(self._watches.values()):
             on_event(None, None)
@@ -267,30 +291,6 @@ class NodeClient:
                 tell(DeathCertificate(question.actor_id, "", cause="shutdown"))
             else:
                 tell(DeathCertificate(question.actor_id, "", cause="node_lost", detail=f"pid {self.node_pid}"))
-
-
-class _Answer:
-    """What a request waits for."""
-
-    def __init__(self, message: Message, *, is_repeatable: bool) -> None:
-        self.message = message
-        self.is_repeatable = is_repeatable
-        # Otherwise whoever asks is still about to send it, to the next node.
-        self.is_sent = False
-        self.is_there = threading.Event()
-        self.payload = b""
-        self.failure: Exception | None = None
-
-    def arrive(self, payload: bytes, failure: Exception | None) -> None:
-        """Ends the wait."""
-        self.payload, self.failure = payload, failure
-        self.is_there.set()
-
-
-def _with_number(message: m.Create, number: int) -> Any:
-    import msgspec  # for named actors only
-
-    return msgspec.structs.replace(message, id=number)
 
 
 def _certificate(payload: Payload) -> DeathCertificate | None:

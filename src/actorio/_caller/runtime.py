@@ -25,7 +25,6 @@ from actorio._model.reference import ObjectRef
 from actorio._model.status import Inventory
 from actorio._model.travel import NOTED, KeepingBytes, kept_by, take_notes
 from actorio._wire import payload as wire
-from actorio._wire.messages import End
 from actorio._wire.payload import UnpicklableError, dumps
 
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ class CallerRuntime:
     def end(self, identity: ActorIdentity) -> None:
         """Ends an actor gracefully, for good."""
         self._check_session(identity)
-        self.node().send(End(identity.actor_id))
+        self.node().end(identity.actor_id)
 
     def watch(self, identity: ActorIdentity) -> AsyncIterator[ActorEvent]:
         """Yields what happens to an actor, until it is dead."""

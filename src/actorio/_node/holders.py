@@ -37,6 +37,11 @@ class Holders:
         if token:
             self.arrive(actor_id, token)
 
+    def own(self, actor_id: str, peer: str) -> None:
+        """A peer has made the actor: a reason to keep it, unless it has named one before."""
+        if peer not in self._held.get(actor_id, ()):
+            self.hold(actor_id, peer)
+
     def arrive(self, actor_id: str, token: int) -> None:
         """The handle with this token has arrived, whether or not it is a reason to keep the actor."""
         if self._end_travel(token) is None:

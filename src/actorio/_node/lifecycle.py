@@ -55,6 +55,7 @@ class Lifecycle:
 
     def lay(self, actor_id: str, cradle: tuple[int, ...]) -> None:
         """Takes an actor's listening socket and birth, which its `Fork` will need."""
+        self.discard(actor_id)
         self._cradles[actor_id] = cradle
 
     def discard(self, actor_id: str) -> None:

@@ -95,7 +95,12 @@ class Registry:
     # --- births -------------------------------------------------------------------------------------------------
 
     def create(self, asker: Any, number: int, spec: Spec, *, gets_existing: bool = False) -> list[Instruction]:
-        """An actor is asked for; ``number`` is that of the answer, 0 when none is wanted."""
+        """An actor is asked for; ``number`` is that of the answer."""
+        if self.knows(spec.actor_id):
+            # Of the node before this one, which was killed before it had answered.
+            if spec.actor_id in self.living:
+                self._holders.own(spec.actor_id, spec.owner)
+            return [Made(asker, number, spec.actor_id, b"", "")]
         if spec.name:
             holder = self.names.get(spec.namespace, spec.name)
             if holder is not None:
@@ -104,9 +109,12 @@ class Registry:
         self.living[spec.actor_id] = Actor(spec)
         self._groups.add(spec)
         self._holders.need(spec.held)
-        self._holders.hold(spec.actor_id, spec.owner)
-        fork: list[Instruction] = [Fork(spec.actor_id)]
-        return [*fork, Made(asker, number, spec.actor_id, b"", "")] if number else fork
+        self._holders.own(spec.actor_id, spec.owner)
+        return [Fork(spec.actor_id), Made(asker, number, spec.actor_id, b"", "")]
+
+    def knows(self, actor_id: str) -> bool:
+        """Has there been such an actor?"""
+        return actor_id in self.living or actor_id in self._dead
 
     def _name_is_taken(
         self, holder: Actor, asker: Any, number: int, spec: Spec, *, gets_existing: bool

@@ -185,7 +185,10 @@ class Node:
             message.held,
             membership,
         )
-        self._life.lay(spec.actor_id, tuple(descriptors))
+        if self._registry.knows(spec.actor_id):
+            _close(descriptors)
+        else:
+            self._life.lay(spec.actor_id, tuple(descriptors))
         self._life.perform(self._registry.create(client, message.id, spec, gets_existing=message.gets_existing))
 
     def _driver_of(self, client: Client) -> str:
@@ -194,6 +197,7 @@ class Node:
         return client.peer if actor is None else actor.spec.driver
 
     def _kill(self, client: Client, message: m.Kill, _payload: Payload) -> None:
+        self._news.hear_of(message.actor_id)
         by = f"actorio.kill() in {client.who()}" if client.role != "tool" else client.who()
         now = time.monotonic()
         self._life.perform(self._registry.kill(message.actor_id, by, now, may_restart=message.may_restart))
@@ -363,6 +367,11 @@ class Node:
             client.send(m.Stopped(self._life.killed))
             client.flush_blocking(_LAST_GRACE)
         self.ended.set_result(None)
+
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _reap(pid: int) -> None:

@@ -105,14 +105,14 @@ class Welcome(Message, tag=2, frozen=True):
 class Create(Message, tag=3, frozen=True):
     """Start an actor. Two descriptors come with it: its listening socket, and a file that holds its `Birth`.
 
-    The payload is the pickled identity that `Find` hands out. With an ``id``, which a name needs, `Created` answers.
+    The payload is the pickled identity that `Find` hands out, for an actor with a name. `Created` answers.
     ``policy`` is an encoded `RestartPolicy`; ``held`` are the actors whose handles are among the constructor's
     arguments: they live at least as long as this one may be constructed again.
     """
 
     actor_id: str
     label: str
-    id: int = 0
+    id: int = 0  # chosen by the connection
     name: str = ""
     namespace: str = ""
     is_detached: bool = False

@@ -1,0 +1,109 @@
+"""What this process has asked of the node, and has no answer to. A new node is asked again.
+
+Nothing is lost when a node is killed: a request is kept, with the descriptors that go along, until its answer is there.
+To be asked twice does no harm, since the node knows an actor by the id that its maker has given it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from actorio._model.errors import RaySystemError
+from actorio._wire.messages import Create
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from actorio._wire.messages import Message
+
+
+class Asked(NamedTuple):
+    """A message to the node, and what goes along with it."""
+
+    message: Message
+    payload: bytes = b""
+    descriptors: tuple[int, ...] = ()
+
+
+class Request:
+    """What one answer is waited for.
+
+    Args:
+        asked: its descriptors are closed when the answer is there.
+
+    Attributes:
+        is_sent: a node has it, or had it; otherwise whoever asks is still about to send it.
+    """
+
+    def __init__(self, number: int, asked: Asked) -> None:
+        self.number = number
+        self.asked = asked
+        self.is_sent = False
+        self.payload = b""
+        self._failure: Exception | None = None
+        self._is_there = threading.Event()
+
+    def note_sent(self) -> None:
+        """Notes that it has left."""
+        self.is_sent = True
+
+    def end(self, payload: bytes, failure: Exception | None) -> None:
+        """Ends the wait."""
+        self.payload, self._failure = payload, failure
+        for descriptor in self.asked.descriptors:
+            os.close(descriptor)
+        self._is_there.set()
+
+    def wait(self, timeout: float) -> bool:
+        """Waits for the answer, and returns whether it came in time.
+
+        Raises:
+            Exception: what was answered instead.
+        """
+        is_there = self._is_there.wait(timeout)
+        if self._failure is not None:
+            raise self._failure
+        return is_there
+
+
+class Requests:
+    """The open requests of one process. Safe in any thread: whoever takes a request out ends it, and nobody else."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._open: dict[int, Request] = {}
+
+    def number(self) -> int:
+        """Returns a number that no request has had."""
+        return next(self._numbers)
+
+    def open(self, make: Callable[[int], Message], payload: bytes = b"", descriptors: tuple[int, ...] = ()) -> Request:
+        """Adds a request; ``make`` is given its number."""
+        number = self.number()
+        request = self._open[number] = Request(number, Asked(make(number), payload, descriptors))
+        return request
+
+    def end(self, number: int, payload: bytes = b"", failure: Exception | None = None) -> None:
+        """Ends a request, if nobody has yet."""
+        request = self._open.pop(number, None)
+        if request is not None:
+            request.end(payload, failure)
+
+    def withdraw_creation(self, actor_id: str) -> None:
+        """Nobody wants the actor any more: no other node is to be asked for it."""
+        for request in list(self._open.values()):
+            message = request.asked.message
+            if isinstance(message, Create) and message.actor_id == actor_id and not message.is_detached:
+                self.end(request.number)
+
+    def unanswered(self) -> Iterator[Asked]:
+        """Yields what another node has to be asked."""
+        return (request.asked for request in list(self._open.values()) if request.is_sent)
+
+    def end_all(self, reason: str) -> None:
+        """Ends them all: there is nobody to answer."""
+        for number in list(self._open):
+            self.end(number, failure=RaySystemError(reason))
