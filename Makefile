@@ -58,6 +58,8 @@ check: $(VENV)/.installed-test $(VENV)/.installed-docs ## Run the linters, the t
 
 # Files side by side: half of the time is spent waiting for processes to begin and to end.
 suite: $(VENV)/.installed-test
+	@# Where PYTHONDONTWRITEBYTECODE is set, each process of each session would compile the package anew.
+	@$(RUN) -m compileall -q src tests
 	$(RUN) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 chaos: $(VENV)/.installed-test ## Kill every kind of process at random for a minute; CHAOS_ARGS="--seed N" repeats a run
@@ -89,12 +91,11 @@ $(RUN):
 $(VENV)/.installed: pyproject.toml $(RUN)
 	@echo "installing actorio into $(VENV)"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable .
-	@# Where PYTHONDONTWRITEBYTECODE is set, an editable package would be compiled anew at each start.
+	@# See `suite`.
 	@$(RUN) -m compileall -q src
 	@touch $@
 
 $(VENV)/.installed-%: pyproject.toml $(RUN)
 	@echo "installing actorio into $(VENV) with what '$*' needs"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
-	@$(RUN) -m compileall -q src
 	@touch $@

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -141,7 +142,14 @@ class ActorMaker:
         data = dumps(identity) if create.name else b""
         # The node hands out weak handles: nothing travels.
         take_notes()
-        descriptors = self._lay(birth)
+        try:
+            descriptors = self._lay(birth)
+        except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise
+            # Those of the actors before this one may be back in a moment.
+            node.settle()
+            descriptors = self._lay(birth)
         if not create.name:
             node.create(create, descriptors)
             return b""
@@ -158,7 +166,11 @@ class ActorMaker:
     def _lay(self, birth: Birth) -> tuple[int, int]:
         """Returns the descriptors that an actor begins with: its listening socket, and its birth in memory."""
         with self._listen(birth.address) as listener:
-            memory = memory_file(birth.encode())
+            try:
+                memory = memory_file(birth.encode())
+            except OSError:
+                unlink(birth.address)
+                raise
             return listener.detach(), memory
 
     def _listen(self, address: str) -> socket.socket:

@@ -124,6 +124,7 @@ class NodeLink:
 
         Raises:
             RaySystemError: the session has ended.
+            OSError: the system does not take it: too many descriptors are on their way.
         """
         data = m.encode(message, payload)
         while not self.is_lost:
@@ -133,7 +134,10 @@ class NodeLink:
                     send_all(sock, data, descriptors)
                     if on_sent is not None:
                         on_sent()
-            except OSError:
+            except OSError as error:
+                if not isinstance(error, ConnectionError) and not self.is_lost:
+                    # Not for want of a node: another one would not take it either.
+                    raise
                 if self.is_closing or not self._is_replaced(sock):
                     break
             else:

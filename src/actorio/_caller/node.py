@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # How long a request waits for a node, or for its answer, in seconds.
 _ANSWER_TIMEOUT = 60.0
+# How long descriptors are waited for that are still needed for other actors, in seconds.
+_SETTLE_TIMEOUT = 2.0
 # So many actors that were ended are remembered.
 _MAX_ENDED = 10_000
 
@@ -175,6 +177,10 @@ class NodeClient:
         if len(self._ended) > _MAX_ENDED:
             with suppress(KeyError, RuntimeError, StopIteration):
                 del self._ended[next(iter(self._ended))]
+
+    def settle(self) -> None:
+        """Waits, but not for long, until the actors that were asked for are begun, and what they needed is closed."""
+        self._requests.settle(_SETTLE_TIMEOUT)
 
     def let_go(self, actor_id: str, count: int) -> None:
         """This process has so many reasons less to keep an actor, and none that is left."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from actorio._model.errors import RaySystemError
@@ -44,7 +45,7 @@ class Request:
         self.is_sent = False
         self.payload = b""
         self._failure: Exception | None = None
-        self._is_there = threading.Event()
+        self.is_there = threading.Event()
 
     def note_sent(self) -> None:
         """Notes that it has left."""
@@ -55,7 +56,7 @@ class Request:
         self.payload, self._failure = payload, failure
         for descriptor in self.asked.descriptors:
             os.close(descriptor)
-        self._is_there.set()
+        self.is_there.set()
 
     def wait(self, timeout: float) -> bool:
         """Waits for the answer, and returns whether it came in time.
@@ -63,7 +64,7 @@ class Request:
         Raises:
             Exception: what was answered instead.
         """
-        is_there = self._is_there.wait(timeout)
+        is_there = self.is_there.wait(timeout)
         if self._failure is not None:
             raise self._failure
         return is_there
@@ -98,6 +99,12 @@ class Requests:
             message = request.asked.message
             if isinstance(message, Create) and message.actor_id == actor_id and not message.is_detached:
                 self.end(request.number)
+
+    def settle(self, timeout: float) -> None:
+        """Waits until what is open now is answered and closed, for at most ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        for request in list(self._open.values()):
+            request.is_there.wait(deadline - time.monotonic())
 
     def unanswered(self) -> Iterator[Asked]:
         """Yields what another node has to be asked."""

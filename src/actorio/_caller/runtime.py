@@ -135,7 +135,8 @@ class CallerRuntime:
         self.node().kill(identity.actor_id, may_restart=may_restart)
         if not may_restart:
             self._killed.add(identity.address)
-            self.contexts.sever(identity.address)
+            if self._contexts is not None:
+                self._contexts.sever(identity.address)
 
     def end(self, identity: ActorIdentity) -> None:
         """Ends an actor gracefully, for good."""

@@ -109,7 +109,9 @@ def send_all(sock: socket.socket, data: bytes, descriptors: tuple[int, ...] = ()
     if descriptors:
         sent = sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))])
         data = data[sent:]
-    sock.sendall(data)
+    if data:
+        # Sending nothing fails, too, when the other end has gone; and it may have gone after it has taken everything.
+        sock.sendall(data)
 
 
 def receive(sock: socket.socket, into: list[int]) -> bytes:
