@@ -64,7 +64,7 @@ class Cell:
 
     @property
     def ratios(self) -> list[float]:
-        """What part of the floor each round reached; the two of a round ran within a second of each other."""
+        """What part of the floor each round reached; the two of a round ran within a moment of each other."""
         return [ours / bare for ours, bare in zip(self.actorio, self.floor, strict=True)]
 
 
@@ -73,14 +73,14 @@ class Plan:
     """How much to measure."""
 
     effort: Effort = USUAL_EFFORT
-    rounds: int = 7
+    rounds: int = 41
     starts: int = 7
     actors: int = 200
     idle_seconds: float = 10.0
     is_many: bool = False
 
 
-QUICK_PLAN = Plan(QUICK_EFFORT, rounds=3, starts=3, actors=50, idle_seconds=2.0)
+QUICK_PLAN = Plan(QUICK_EFFORT, rounds=5, starts=3, actors=50, idle_seconds=2.0)
 
 
 @dataclass
@@ -169,11 +169,11 @@ def describe_machine() -> dict[str, Any]:
 
 def call_lines(cells: list[Cell]) -> list[str]:
     """Lay out calls per second and ratios as an aligned table."""
-    lines = [f"{'actor':<10}{'pattern':<10}{'floor/s':>10}{'actorio/s':>12}{'ratio':>8}   spread of the ratio"]
+    lines = [f"{'actor':<10}{'pattern':<10}{'floor/s':>10}{'actorio/s':>12}{'ratio':>8}   half of the rounds"]
     for cell in cells:
         bare, ours = statistics.median(cell.floor), statistics.median(cell.actorio)
-        spread = f"{min(cell.ratios):.2f} to {max(cell.ratios):.2f}"
-        ratio = statistics.median(cell.ratios)
+        low, ratio, high = statistics.quantiles(cell.ratios, n=4)
+        spread = f"{low:.2f} to {high:.2f}"
         lines.append(f"{cell.actor:<10}{cell.pattern:<10}{bare:>10,.0f}{ours:>12,.0f}{ratio:>8.2f}   {spread}")
     return lines
 

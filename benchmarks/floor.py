@@ -157,7 +157,7 @@ def running(kind: Kind) -> Iterator[Side]:
         yield Side(client.call, client.get, client.get_all, client.on_loop)
 
 
-def measure(kind: Kind, *, effort: Effort = USUAL_EFFORT, rounds: int = 5) -> dict[str, float]:
+def measure(kind: Kind, *, effort: Effort = USUAL_EFFORT, rounds: int = 25) -> dict[str, float]:
     """Measure one kind of floor.
 
     Args:

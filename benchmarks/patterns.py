@@ -51,8 +51,9 @@ class Effort:
     batches: int
 
 
-USUAL_EFFORT = Effort(calls=3000, batches=20)
-QUICK_EFFORT = Effort(calls=1000, batches=5)
+# Short samples and many rounds: the two of a round should meet with the same machine, which changes its mind often.
+USUAL_EFFORT = Effort(calls=600, batches=4)
+QUICK_EFFORT = Effort(calls=500, batches=3)
 
 
 def samples(sides: Sequence[Side], pattern: Pattern, effort: Effort, rounds: int) -> list[list[float]]:

@@ -21,6 +21,8 @@ PURE_FILES = {
     "_wire/payload.py": frozenset(),
     "_wire/peer.py": frozenset(),
     "_model/options.py": frozenset(),
+    "_model/init_options.py": frozenset(),
+    "_model/actor_options.py": frozenset(),
     "_model/definition.py": frozenset(),
     "_model/errors.py": frozenset(),
     "_model/failure.py": frozenset(),

@@ -11,6 +11,7 @@ import weakref
 import pytest
 
 from actorio import exceptions
+from actorio._model.actor_options import ActorOptions
 from actorio._model.certificate import DeathCertificate
 from actorio._model.errors import (
     ActorAlreadyExistsError,
@@ -27,7 +28,6 @@ from actorio._model.errors import (
     ReferenceCountingAssertionError,
     TaskCancelledError,
 )
-from actorio._model.options import ActorOptions
 from actorio._model.task_error import failure_of
 from actorio._wire import payload
 

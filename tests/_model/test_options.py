@@ -4,18 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorio._model.options import (
+from actorio._model.actor_options import (
     ACTOR_OPTIONS,
-    INIT_OPTIONS,
     METHOD_OPTIONS,
     NAME_OPTIONS,
     TASK_OPTIONS,
     ActorOptions,
-    InitOptions,
     retried,
-    validate,
-    with_defaults,
 )
+from actorio._model.init_options import INIT_OPTIONS, InitOptions
+from actorio._model.options import validate, with_defaults
 from actorio._model.restarts import RestartPolicy
 
 TABLES = [INIT_OPTIONS, ACTOR_OPTIONS, TASK_OPTIONS, METHOD_OPTIONS, NAME_OPTIONS]

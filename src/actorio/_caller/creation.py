@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorio._caller.node import NodeClient
+    from actorio._model.actor_options import ActorOptions
     from actorio._model.definition import ClassDefinition
-    from actorio._model.options import ActorOptions
 
 # How many calls an actor runs at once where its options do not say: async, and otherwise. As in Ray.
 _ASYNC_LIMIT, _PLAIN_LIMIT = 1000, 1

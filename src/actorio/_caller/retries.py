@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorio._caller.unread import UnreadError
+    from actorio._model.actor_options import Retried
     from actorio._model.definition import MethodDefinition
-    from actorio._model.options import Retried
     from actorio._wire.frames import Payload
 
 _UNLIMITED = -1

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from actorio._caller.creation import Home
     from actorio._caller.lane import Lane
     from actorio._caller.node import NodeClient
+    from actorio._model.actor_options import ActorOptions, Retried
     from actorio._model.definition import ClassDefinition, MethodDefinition
     from actorio._model.event import ActorEvent
     from actorio._model.handle import ActorIdentity
-    from actorio._model.options import ActorOptions, Retried
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Lent
 

@@ -9,9 +9,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.pending import ERROR, result_of
+from actorio._model.actor_options import ActorOptions
 from actorio._model.definition import ClassDefinition
 from actorio._model.handle import identity_of
-from actorio._model.options import ActorOptions
 from actorio._wire.payload import loads
 
 if TYPE_CHECKING:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
+from actorio._model.actor_options import METHOD_OPTIONS, retried
 from actorio._model.definition import ClassDefinition, MethodDefinition
-from actorio._model.options import METHOD_OPTIONS, retried, validate
+from actorio._model.options import validate
 from actorio._model.travel import note
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from actorio._model.actor_options import Retried
     from actorio._model.event import ActorEvent
-    from actorio._model.options import Retried
     from actorio._model.reference import ObjectRef
 
 _READY = MethodDefinition.of_function(lambda: None, name="__ray_ready__")

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
+from actorio._model.actor_options import ACTOR_OPTIONS, METHOD_OPTIONS, TASK_OPTIONS, ActorOptions
 from actorio._model.definition import ClassDefinition, MethodDefinition
 from actorio._model.errors import ActorClassInheritanceException
-from actorio._model.options import ACTOR_OPTIONS, METHOD_OPTIONS, TASK_OPTIONS, ActorOptions, validate
+from actorio._model.options import validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import concurrent.futures
     from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 
+    from actorio._model.actor_options import ActorOptions, Retried
     from actorio._model.definition import ClassDefinition, MethodDefinition
     from actorio._model.event import ActorEvent
     from actorio._model.handle import ActorHandle, ActorIdentity
-    from actorio._model.options import ActorOptions, Retried
     from actorio._model.reference import ObjectRef
     from actorio._model.status import Inventory
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from actorio._model import runtime
+from actorio._model.actor_options import NAME_OPTIONS as _NAME_OPTIONS
 from actorio._model.handle import ActorHandle, identity_of
-from actorio._model.options import NAME_OPTIONS as _NAME_OPTIONS
 from actorio._model.options import validate
 from actorio._model.reference import ObjectRef, pending_of
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorio._caller import revival
 from actorio._model import runtime
-from actorio._model.options import InitOptions
+from actorio._model.init_options import InitOptions
 from actorio._transport.descriptors import raise_limit
 from actorio.engines.directory import Sessions, named
 from actorio.engines.launch import Launch

@@ -1,0 +1,137 @@
+"""The options of actor classes, of function tasks and of methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from actorio._model.options import (
+    NONE,
+    NUMBER,
+    Option,
+    Table,
+    a_name,
+    amounts,
+    at_least,
+    ignored,
+    table_of,
+    validate,
+    with_defaults,
+)
+from actorio._model.restarts import RestartPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actorio._model.supervision import Membership
+
+# What 64 bits hold.
+_LARGEST: Final = 2**63 - 1
+
+Retried = bool | tuple[type[Exception], ...]
+"""Which exceptions of a method are retried: all, none, or those of these classes."""
+
+
+def retried(value: Any) -> Retried:
+    """Return what a user wrote as `retry_exceptions`, a list as a tuple."""
+    return value if isinstance(value, bool) else tuple(value)
+
+
+def _count(value: int) -> str | None:
+    if value < -1:
+        return "it must be at least -1 (any number)"
+    return None if value <= _LARGEST else "it must fit into 64 bits"
+
+
+def _lifetime(value: str) -> str | None:
+    return None if value in {"detached", "non_detached"} else "it must be 'detached', 'non_detached' or None"
+
+
+def _exceptions(value: Any) -> str | None:
+    if not isinstance(value, bool):
+        for each in value:
+            if not (isinstance(each, type) and issubclass(each, Exception)):
+                return f"{each!r} is not a class of exceptions"
+    return None
+
+
+def _only_one(value: int) -> str | None:
+    return None if value == 1 else "only num_returns=1 is supported yet; return one tuple and unpack it after get()"
+
+
+_RESOURCES: Final = (
+    ignored("num_cpus", *NUMBER, check=at_least(0)),
+    ignored("num_gpus", *NUMBER, check=at_least(0)),
+    ignored("memory", *NUMBER, check=at_least(0)),
+    ignored("resources", dict, check=amounts),
+)
+
+_NUM_RETURNS: Final = Option("num_returns", (int,), 1, _only_one)
+
+ACTOR_OPTIONS: Final[Table] = table_of(
+    Option("max_concurrency", (int, NONE), None, at_least(1)),
+    Option("allow_blocking_get", (bool,), default=False),
+    Option("name", (str, NONE), None, a_name),
+    Option("namespace", (str, NONE), None, a_name),
+    Option("lifetime", (str, NONE), None, _lifetime),
+    Option("get_if_exists", (bool,), default=False),
+    Option("max_restarts", (int,), 0, _count),
+    Option("max_task_retries", (int,), 0, _count),
+    Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
+    Option("restart_policy", (RestartPolicy, NONE), None),
+    *_RESOURCES,
+)
+"""Options of an actor class: `@remote(...)` on a class and `Class.options(...)`. The resources have no effect yet."""
+
+TASK_OPTIONS: Final[Table] = table_of(_NUM_RETURNS, *_RESOURCES)
+"""Options of a function task: `@remote(...)` on it and `function.options(...)`. The resources have no effect yet."""
+
+METHOD_OPTIONS: Final[Table] = table_of(
+    _NUM_RETURNS,
+    Option("max_task_retries", (int,), 0, _count),
+    Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
+)
+"""Options of a method: `@method(...)` and `handle.method.options(...)`."""
+
+NAME_OPTIONS: Final[Table] = table_of(
+    Option("name", (str,), "", a_name),
+    Option("namespace", (str, NONE), None, a_name),
+)
+"""What `get_actor()` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActorOptions:
+    """The options of an actor that have an effect. `max_concurrency` None means the default of the actor's kind."""
+
+    max_concurrency: int | None = None
+    allow_blocking_get: bool = False
+    name: str | None = None
+    namespace: str | None = None
+    is_detached: bool = False
+    get_if_exists: bool = False
+    max_restarts: int = 0
+    max_task_retries: int = 0
+    retry_exceptions: Retried = False
+    restart_policy: RestartPolicy | None = None
+    membership: Membership | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], where: str = "@remote") -> Self:
+        """Validate the options of an actor class and build the record. Raises what `validate` raises."""
+        values = with_defaults(ACTOR_OPTIONS, validate(ACTOR_OPTIONS, given, where))
+        for name in ("get_if_exists", "namespace"):
+            if values[name] and not values["name"]:
+                raise ValueError(f"{where}: {name}={values[name]!r} needs a name=")
+        return cls(
+            values["max_concurrency"],
+            values["allow_blocking_get"],
+            values["name"],
+            values["namespace"],
+            values["lifetime"] == "detached",
+            values["get_if_exists"],
+            values["max_restarts"],
+            values["max_task_retries"],
+            retried(values["retry_exceptions"]),
+            values["restart_policy"],
+        )

@@ -1,0 +1,81 @@
+"""The options of `init()`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+from actorio._model.options import (
+    NONE,
+    NUMBER,
+    Option,
+    Table,
+    a_name,
+    amounts,
+    at_least,
+    ignored,
+    table_of,
+    validate,
+    with_defaults,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _positive(value: float) -> str | None:
+    return None if value > 0 else "it must be greater than 0 (seconds)"
+
+
+def _not_empty(value: str) -> str | None:
+    return None if value else "it must not be empty"
+
+
+def _module_names(value: list[Any] | tuple[Any, ...]) -> str | None:
+    for name in value:
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+            return f"{name!r} is not the name of a module; it must hold names such as 'numpy' or 'scipy.sparse'"
+    return None
+
+
+INIT_OPTIONS: Final[Table] = table_of(
+    Option("log_to_driver", (bool,), default=True),
+    Option("preload", (list, tuple), (), _module_names),
+    Option("ignore_reinit_error", (bool,), default=False),
+    Option("address", (str, NONE), None, _not_empty),
+    Option("namespace", (str, NONE), None, a_name),
+    Option("loop_stall_limit", NUMBER, 0.5, _positive),
+    ignored("num_cpus", *NUMBER, check=at_least(0)),
+    ignored("num_gpus", *NUMBER, check=at_least(0)),
+    ignored("resources", dict, check=amounts),
+    ignored("object_store_memory", int, check=at_least(0)),
+    ignored("include_dashboard", bool),
+    ignored("dashboard_host", str),
+    ignored("dashboard_port", int),
+    ignored("configure_logging", bool),
+    ignored("logging_level", int, str),
+)
+"""Options of `init()`."""
+
+
+class InitOptions(NamedTuple):
+    """The options of `init()` that have an effect. `loop_stall_limit` is in seconds."""
+
+    log_to_driver: bool = True
+    preload: tuple[str, ...] = ()
+    ignore_reinit_error: bool = False
+    loop_stall_limit: float = 0.5
+    address: str | None = None
+    namespace: str | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], where: str = "init()") -> Self:
+        """Validate what was given to `init()` and build the record. Raises what `validate` raises."""
+        values = with_defaults(INIT_OPTIONS, validate(INIT_OPTIONS, given, where))
+        return cls(
+            values["log_to_driver"],
+            tuple(values["preload"]),
+            values["ignore_reinit_error"],
+            float(values["loop_stall_limit"]),
+            values["address"],
+            values["namespace"],
+        )
