@@ -100,13 +100,20 @@ def test_at_the_end_of_the_session_whoever_waits_is_told():
         request.wait(0)
 
 
-def test_settling_waits_for_what_was_asked_before():
+def test_the_oldest_creation_makes_room_for_the_next_one():
     requests = Requests()
-    request = requests.open(creation())
-    settled = threading.Event()
-    thread = threading.Thread(target=lambda: [requests.settle(60), settled.set()])
+    first, second = requests.open(creation()), requests.open(creation("b"))
+    first.is_unattended = second.is_unattended = True
+    has_room = threading.Event()
+    thread = threading.Thread(target=lambda: [requests.make_room(2, 60), has_room.set()])
     thread.start()
-    assert not settled.is_set()
-    requests.end(request.number)
-    thread.join(10)
-    assert settled.is_set()
+    assert not has_room.wait(0.05)
+    requests.end(first.number)
+    assert has_room.wait(10)
+    thread.join()
+
+
+def test_a_creation_that_somebody_waits_for_takes_no_room():
+    requests = Requests()
+    requests.open(creation(name="bob"))
+    requests.make_room(1, 60)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -142,14 +141,7 @@ class ActorMaker:
         data = dumps(identity) if create.name else b""
         # The node hands out weak handles: nothing travels.
         take_notes()
-        try:
-            descriptors = self._lay(birth)
-        except OSError as error:
-            if error.errno != errno.EMFILE:
-                raise
-            # Those of the actors before this one may be back in a moment.
-            node.settle()
-            descriptors = self._lay(birth)
+        descriptors = self._lay(birth)
         if not create.name:
             node.create(create, descriptors)
             return b""

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 # How long a request waits for a node, or for its answer, in seconds.
 _ANSWER_TIMEOUT = 60.0
-# How long descriptors are waited for that are still needed for other actors, in seconds.
-_SETTLE_TIMEOUT = 2.0
+# So many actors are asked for before the first of them is known to have been begun.
+_MOST_CREATIONS = 16
 # So many actors that were ended are remembered.
 _MAX_ENDED = 10_000
 
@@ -116,7 +116,8 @@ class NodeClient:
         Raises:
             RaySystemError: the session has ended.
         """
-        self._ask(lambda number: replace(message, id=number), b"", descriptors)
+        self._requests.make_room(_MOST_CREATIONS, _ANSWER_TIMEOUT)
+        self._ask(lambda number: replace(message, id=number), b"", descriptors, is_unattended=True)
 
     def create_named(self, message: m.Create, identity: bytes, descriptors: tuple[int, int]) -> bytes:
         """Has an actor started under a name; returns the identity of the one that has it already, b"" if none has.
@@ -139,8 +140,16 @@ class NodeClient:
         """Returns the encoded `Inventory` of the session."""
         return self._answer(m.List)
 
-    def _ask(self, make: Callable[[int], Message], payload: bytes, descriptors: tuple[int, ...]) -> Request:
+    def _ask(
+        self,
+        make: Callable[[int], Message],
+        payload: bytes,
+        descriptors: tuple[int, ...],
+        *,
+        is_unattended: bool = False,
+    ) -> Request:
         request = self._requests.open(make, payload, descriptors)
+        request.is_unattended = is_unattended
         try:
             self.send(*request.asked, on_sent=request.note_sent)
         except BaseException:
@@ -177,10 +186,6 @@ class NodeClient:
         if len(self._ended) > _MAX_ENDED:
             with suppress(KeyError, RuntimeError, StopIteration):
                 del self._ended[next(iter(self._ended))]
-
-    def settle(self) -> None:
-        """Waits, but not for long, until the actors that were asked for are begun, and what they needed is closed."""
-        self._requests.settle(_SETTLE_TIMEOUT)
 
     def let_go(self, actor_id: str, count: int) -> None:
         """This process has so many reasons less to keep an actor, and none that is left."""

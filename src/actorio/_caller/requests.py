@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from actorio._model.errors import RaySystemError
@@ -37,12 +36,14 @@ class Request:
 
     Attributes:
         is_sent: a node has it, or had it; otherwise whoever asks is still about to send it.
+        is_unattended: nobody waits for the answer.
     """
 
     def __init__(self, number: int, asked: Asked) -> None:
         self.number = number
         self.asked = asked
         self.is_sent = False
+        self.is_unattended = False
         self.payload = b""
         self._failure: Exception | None = None
         self.is_there = threading.Event()
@@ -100,11 +101,11 @@ class Requests:
             if isinstance(message, Create) and message.actor_id == actor_id and not message.is_detached:
                 self.end(request.number)
 
-    def settle(self, timeout: float) -> None:
-        """Waits until what is open now is answered and closed, for at most ``timeout`` seconds."""
-        deadline = time.monotonic() + timeout
-        for request in list(self._open.values()):
-            request.is_there.wait(deadline - time.monotonic())
+    def make_room(self, most: int, timeout: float) -> None:
+        """Waits for the oldest unattended creation when there are so many of them: each has descriptors."""
+        waiting = [each for each in list(self._open.values()) if each.is_unattended]
+        if len(waiting) >= most:
+            waiting[0].is_there.wait(timeout)
 
     def unanswered(self) -> Iterator[Asked]:
         """Yields what another node has to be asked."""
