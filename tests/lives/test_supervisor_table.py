@@ -27,6 +27,9 @@ TOGETHER = {"one_for_one": "b", "one_for_all": "abcd", "rest_for_one": "bcd"}
 NORMAL_ENDS = {
     "R2": lambda actor: actor.run.remote(people.exit_with_0),
     "R3": lambda actor: actor.run.remote(exit_actor),
+}
+ENDS_FOR_GOOD = {
+    "R7": actorio.kill,
     "R14": lambda actor: actor.__ray_terminate__.remote(),
 }
 FAILURES = {
@@ -98,8 +101,18 @@ def each_in_turn(ends):
     )
 
 
+@each_in_turn(ENDS_FOR_GOOD)
+@pytest.mark.parametrize("restart", RESTART_TYPES)
+def test_a_member_that_somebody_has_ended_for_good_leaves_the_group(restart, strategy, end, group):
+    # S10.
+    members = group(strategy, b=restart)
+    end(members["b"])
+    assert fate(members["b"], 0).kind == "died"
+    assert members.changed() == ("", "b")
+
+
 @each_in_turn(NORMAL_ENDS)
-@pytest.mark.parametrize("restart", RESTART_TYPES, ids=["S1", "S4", "S7"])
+@pytest.mark.parametrize("restart", ["transient", "temporary"], ids=["S4", "S7"])
 def test_a_member_that_ends_because_it_wanted_to_leaves_the_group(restart, strategy, end, group):
     members = group(strategy, b=restart)
     end(members["b"])
@@ -115,6 +128,17 @@ def test_a_member_that_has_left_does_not_come_back_with_the_others(strategy, gro
     assert fate(members["c"], 0).kind == "died"
     members.fail("b")
     assert members.changed() == (TOGETHER[strategy].replace("c", ""), "c")
+
+
+@pytest.mark.parametrize("end", NORMAL_ENDS.values(), ids=NORMAL_ENDS)
+@each_strategy
+def test_a_permanent_member_comes_back_though_it_wanted_to_end(strategy, end, group):
+    # S1.
+    members = group(strategy)
+    end(members["b"])
+    for name in TOGETHER[strategy]:
+        assert fate(members[name], 0).kind == "started"
+    assert members.changed() == (TOGETHER[strategy], "")
 
 
 @each_in_turn(FAILURES)

@@ -28,8 +28,8 @@ class Groups:
             group = self._groups[place.group_id] = Group(place.strategy, place.intensity, place.window)
         group.add(spec.actor_id, place.restart)
 
-    def member_died(self, spec: Spec, now: float, *, is_wanted: bool) -> tuple[float | None, Plan]:
-        """A member has died; it ``is_wanted`` if nobody has asked for that, itself included.
+    def member_died(self, spec: Spec, now: float, *, is_wanted: bool, is_normal_end: bool) -> tuple[float | None, Plan]:
+        """A member has died; it ``is_wanted`` if nobody else has asked for that.
 
         Returns 0.0 if it comes back, None if it is dead for good; and what to do with the members of the group.
         """
@@ -37,10 +37,10 @@ class Groups:
             raise AssertionError("asked of members only")
         group = self._groups[spec.membership.group_id]
         if not is_wanted:
-            # Somebody wants it to be gone, or it has left by itself: the others do not suffer for it, and a
-            # permanent member is no exception, since whoever ends an actor for good means it.
+            # The others do not suffer for it, and a permanent member is no exception, since whoever ends an actor for
+            # good means it.
             group.remove(spec.actor_id)
-        plan = group.member_died(spec.actor_id, now, is_normal_end=not is_wanted)
+        plan = group.member_died(spec.actor_id, now, is_normal_end=is_normal_end)
         comes_back = is_wanted and spec.actor_id in group.members and not group.is_over
         if comes_back:
             spec.budget.used += 1

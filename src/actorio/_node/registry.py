@@ -183,7 +183,8 @@ class Registry:
         if actor is not None and (actor.cause is None or certificate.cause == "constructor"):
             # A constructor that raised is worth telling though nobody wants the actor any more.
             actor.cause, actor.detail = certificate.cause, certificate.detail
-            actor.is_unwanted = True
+            # Whether a member that wants to end is let go is for its group to say.
+            actor.is_unwanted = actor.is_unwanted or actor.spec.membership is None or not _is_own_wish(actor)
 
     def kill(self, actor_id: str, by: str, now: float, *, may_restart: bool = False) -> list[Instruction]:
         """Somebody wants it to end at once."""
@@ -229,7 +230,10 @@ class Registry:
 
     def _died(self, actor: Actor, code: int, stderr_tail: list[str], now: float) -> list[Instruction]:
         if actor.spec.membership is not None:
-            delay, plan = self._groups.member_died(actor.spec, now, is_wanted=not actor.is_unwanted)
+            is_wanted = not actor.is_unwanted
+            delay, plan = self._groups.member_died(
+                actor.spec, now, is_wanted=is_wanted, is_normal_end=_is_own_wish(actor)
+            )
             group_id = actor.spec.membership.group_id
             following = self._groups.has_ended(group_id, actor.spec.actor_id)
             done = self._end_process(actor, code, stderr_tail, delay, now)
@@ -449,6 +453,11 @@ class Registry:
     def has_detached(self) -> bool:
         """Does a detached actor live that nobody has asked to end?"""
         return any(actor.spec.is_detached and not actor.is_unwanted for actor in self.living.values())
+
+
+def _is_own_wish(actor: Actor) -> bool:
+    """Does its process end because its own code has asked for that, and not for a failure?"""
+    return actor.cause in {"exit", "exit_actor"}
 
 
 def _is_of_this_process(actor: Actor, pid: int) -> bool:

@@ -6,11 +6,10 @@ what happens meanwhile is told to the group as it happens, and goes into one pla
 The rules:
 
 - A member is *permanent* (it always comes back), *transient* (it comes back unless it ended normally) or *temporary*
-  (it never comes back, and leaves the group when it ends).
+  (it never comes back). One that does not come back leaves the group: its callers have been told that it is dead.
 - When a member comes back, it does so alone (``one_for_one``), or with all others (``one_for_all``), or with those
   that were added after it (``rest_for_one``). These are stopped first, in the reverse of the order in which members
-  were added. When the last of them has ended, all are started, in that order. A transient member that had ended
-  normally is among them, a temporary one is not.
+  were added. When the last of them has ended, all are started, in that order, but for temporary ones.
 - A member that ends while it is being stopped has not failed, however it ends.
 - Each failure that brings members back counts. When more than ``intensity`` of them fall into ``window`` seconds, the
   group gives up: it stops every member, starts none, and is over.
@@ -129,9 +128,10 @@ class Group(msgspec.Struct, array_like=True):
             return Plan()
         is_own_end = one.state == "running"
         one.state = "down"
-        if one.restart == "temporary":
+        comes_back = _comes_back(one.restart, is_normal_end=is_normal_end)
+        if one.restart == "temporary" or (is_own_end and not comes_back):
             del self.members[member]
-        if is_own_end and _comes_back(one.restart, is_normal_end=is_normal_end):
+        if is_own_end and comes_back:
             return self._mend(member, now)
         return Plan(start=self._start_due())
 

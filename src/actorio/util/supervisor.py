@@ -65,8 +65,9 @@ class Supervisor:
 
         Args:
             actor_class: what `actorio.remote` makes of a class, with any options.
-            restart: ``"temporary"``: never restarted; ``"permanent"`` and ``"transient"``: after every failure. A
-                member that ends because it wanted to, that somebody ends, or whose constructor raises leaves the group.
+            restart: ``"permanent"``: restarted after every end of its own; ``"transient"``: unless it ended because it
+                wanted to; ``"temporary"``: never. A member that is not restarted leaves the group, and so does one
+                that somebody ends for good, or whose constructor raises.
 
         Raises:
             TypeError: not an actor class.
