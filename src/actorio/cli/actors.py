@@ -97,7 +97,8 @@ def _as_dict(actor: ActorStatus) -> dict[str, Any]:
 def kill(*, actor: str, address: str, force: bool, restart: bool, timeout: float, as_json: bool) -> None:
     """End ACTOR: its name, its process id, or the beginning of its id.
 
-    Without --force the call that runs is finished and the actor's clean-up hook runs, within the session's limits.
+    Without --force the calls that run are interrupted, and the actor's clean-up hook runs. It is killed if that has not
+    ended after 30 seconds.
     """
     if restart and not force:
         raise click.UsageError("--restart goes with --force: an actor that ends gracefully is not restarted")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console, Group
-from rich.table import Table
 from rich.text import Text
+
+from actorio.cli.columns import FittingTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,10 @@ def actors(found: Sequence[ActorStatus], session: str, now: float) -> None:
     if not found:
         click.echo(f"session {session} has no actors")
         return
-    table = _table("ID", "CLASS", "NAME", "NAMESPACE", "STATE", ">PID", ">RESTARTS", "DETACHED", ">AGE")
+    table = FittingTable(
+        ("ID", "CLASS", "NAME", "NAMESPACE", "STATE", ">PID", ">RESTARTS", "DETACHED", ">AGE"),
+        spare=("NAMESPACE", "DETACHED", "RESTARTS", "AGE"),
+    )
     for actor in found:
         allowed = "∞" if actor.max_restarts < 0 else str(actor.max_restarts)
         table.add_row(
@@ -91,14 +95,6 @@ def actors(found: Sequence[ActorStatus], session: str, now: float) -> None:
             span(max(0.0, now - actor.created)),
         )
     console().print(table)
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in headings:
-        is_number = heading.startswith(">")
-        table.add_column(heading.lstrip(">"), justify="right" if is_number else "left", no_wrap=True)
-    return table
 
 
 # --- stacks ------------------------------------------------------------------------------------------------------
@@ -161,8 +157,9 @@ def _frames(frames: list[Frame]) -> Text:
 
 def top(sample: Sample, order: str, *, is_live: bool = False) -> RenderableType:
     """Returns a sample as a table, with what stands above it."""
-    table = _table(
-        "ID", "CLASS", "NAME", "STATE", ">PID", ">CALLS/S", ">RUN", ">QUEUED", ">P50", ">P99", ">CPU", ">MEM", ">LAG"
+    table = FittingTable(
+        ("ID", "CLASS", "NAME", "STATE", ">PID", ">CALLS/S", ">RUN", ">QUEUED", ">P50", ">P99", ">CPU", ">MEM", ">LAG"),
+        spare=("ID", "P50", "LAG", "RUN", "P99", "MEM"),
     )
     for actor in sample.actors:
         table.add_row(*_row(actor))
@@ -178,7 +175,7 @@ def _process(name: str, process: ProcessSample) -> Text:
     return Text(f"{name:<8} pid {process.pid:<8} cpu {_percent(process.cpu):>5}  memory {size(process.memory)}", "dim")
 
 
-def _row(actor: ActorSample) -> list[RenderableType]:
+def _row(actor: ActorSample) -> list[Text | str]:
     state = f"{actor.state} {span(actor.stuck_for)}" if actor.state == "stuck" else actor.state
     return [
         actor.actor_id[:ID_LENGTH],
