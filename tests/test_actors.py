@@ -440,7 +440,7 @@ def test_the_mailbox_is_read_while_methods_block(kind, gate):
     refs = [journal.note.remote(b"x" * 1_000_000) for _ in range(10)]
     (lane,) = [
         lane
-        for address, lane in runtime_port.current().contexts.threads.lanes.items()
+        for address, lane in runtime_port.current().calls.contexts.threads.lanes.items()
         if address == journal._actorio_identity.address
     ]
     eventually(lambda: not lane._out)

@@ -1,0 +1,224 @@
+"""Calls to actors: each finds its lane, is pickled, and is sent, at once or when the results it needs are there."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from actorio._caller.arguments import dump_arguments, explain_arguments
+from actorio._caller.contexts import Contexts
+from actorio._caller.held import HeldCall
+from actorio._caller.pending import ERROR, PendingResult, result_of, running_loop
+from actorio._caller.retries import RetriedResult
+from actorio._model.argument import OWN, has_references, take_references
+from actorio._model.errors import RaySystemError
+from actorio._model.reference import ObjectRef
+from actorio._model.travel import NOTED, KeepingBytes, kept_by, take_notes
+from actorio._wire.payload import UnpicklableError, dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from actorio._caller.holdings import Holdings
+    from actorio._caller.lane import Lane
+    from actorio._caller.loss import Losses
+    from actorio._model.actor_options import Retried
+    from actorio._model.definition import MethodDefinition
+    from actorio._model.handle import ActorIdentity
+    from actorio._wire.frames import Payload
+    from actorio._wire.messages import Lent
+
+
+class Calls:
+    """Makes calls, in whichever caller context runs.
+
+    Args:
+        session: the name of the session that handles must belong to.
+        numbers: of calls and of references.
+
+    Attributes:
+        killed: the addresses of actors that this process has killed: calls to them fail though they may still listen.
+        existing_contexts: None until the first call.
+    """
+
+    def __init__(self, session: str, losses: Losses, holdings: Holdings, numbers: Iterator[int]) -> None:
+        self.killed: set[str] = set()
+        self.existing_contexts: Contexts | None = None
+        self._session = session
+        self._losses = losses
+        self._holdings = holdings
+        self._numbers = numbers
+        self._lock = threading.Lock()
+
+    @property
+    def contexts(self) -> Contexts:
+        """The caller contexts, made when first needed: most actors call nobody."""
+        with self._lock:
+            if self.existing_contexts is None:
+                self.existing_contexts = Contexts()
+            return self.existing_contexts
+
+    # --- making -------------------------------------------------------------------------------------------------
+
+    def call(
+        self,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        wire_name: str = "",
+    ) -> ObjectRef[Any]:
+        """Sends a call on the lane of the running context.
+
+        ``wire_name`` is for tasks: the worker's method, whose first argument is the function.
+        """
+        name = wire_name or method.name
+        for value in args:
+            if value.__class__ is ObjectRef or value is OWN.instance:
+                return self._call_with_references(identity, method, args, kwargs, name)
+        if kwargs and has_references(kwargs):
+            return self._call_with_references(identity, method, args, kwargs, name)
+        loop = running_loop()
+        contexts = self.existing_contexts or self.contexts
+        lane = (contexts.threads if loop is None else contexts.of(loop)).lanes.get(identity.address)
+        if lane is None or lane.is_lost:
+            lane = self._open(identity)
+        try:
+            payload = dumps((args, kwargs))
+        except Exception as error:
+            take_notes()
+            raise UnpicklableError(explain_arguments(args[1:] if wire_name else args, kwargs, method)) from error
+        result = PendingResult(next(self._numbers), lane, method)
+        if lane is None:
+            self._losses.never_connected(identity, result)
+        elif NOTED.actors is not None or (lane.held.calls and lane.is_ordered):
+            self._send_with(lane, identity, result, name, KeepingBytes.of(payload, take_notes()), ())
+        else:
+            lane.actor = identity
+            if not lane.call(result, name, payload):
+                self._send_anew(identity, result, name, payload, (), ())
+        return ObjectRef(result)
+
+    def call_again(  # noqa: PLR0917  # see the port
+        self,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        retries: int,
+        retried: Retried,
+    ) -> ObjectRef[Any]:
+        """Sends a call that is sent again when its actor is restarted, or when it fails in one of these ways."""
+        args, kwargs, refs = take_references(args, kwargs)
+        payload = dump_arguments(args, kwargs, method)
+
+        def send(result: RetriedResult) -> None:
+            result.lane = lane = self._lane(identity)
+            if lane is None:
+                self._losses.never_connected(identity, result)
+            else:
+                self._send_with(lane, identity, result, method.name, payload, refs)
+
+        result = RetriedResult(next(self._numbers), method, retries, retried, send)
+        result.send()
+        return ObjectRef(result)
+
+    def _call_with_references(
+        self,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        name: str,
+    ) -> ObjectRef[Any]:
+        args, kwargs, refs = take_references(args, kwargs)
+        lane = self._lane(identity)
+        payload = dump_arguments(args, kwargs, method)
+        result = PendingResult(next(self._numbers), lane, method)
+        if lane is None:
+            self._losses.never_connected(identity, result)
+        else:
+            self._send_with(lane, identity, result, name, payload, refs)
+        return ObjectRef(result)
+
+    # --- sending ------------------------------------------------------------------------------------------------
+
+    def _send_with(  # noqa: PLR0917  # a call
+        self,
+        lane: Lane,
+        identity: ActorIdentity,
+        result: PendingResult,
+        name: str,
+        payload: bytes,
+        refs: Sequence[ObjectRef[Any]],
+    ) -> None:
+        """Sends a call when the results behind ``refs`` are there, which it takes along."""
+        dependencies = [result_of(ref) for ref in refs]
+
+        def send() -> None:
+            failed = next((one for one in dependencies if one.has_failed()), None)
+            if failed is not None:
+                result.complete_like(failed)
+                return
+            parts = [one.payload for one in dependencies]
+            kept = {**kept_by(payload), **{each: hold for part in parts for each, hold in kept_by(part).items()}}
+            whole, sizes, lent = b"".join((payload, *parts)), tuple(map(len, parts)), self._lend(result, kept)
+            if not lane.call(result, name, whole, sizes, lent):
+                self._send_anew(identity, result, name, whole, sizes, lent)
+
+        lane.actor = identity
+        missing = {one for one in dependencies if not one.is_done()}
+        for one in missing:
+            one.see_to_pumping(None)
+        if missing or lane.held:
+            lane.held.add(HeldCall(result, missing, send))
+        else:
+            send()
+
+    def _send_anew(  # noqa: PLR0917  # a call
+        self,
+        identity: ActorIdentity,
+        result: PendingResult,
+        name: str,
+        payload: Payload,
+        parts: tuple[int, ...],
+        lent: tuple[Lent, ...],
+    ) -> None:
+        """Sends a call that found its lane's other end closed: the actor may be on its way back."""
+        while (lane := self._lane(identity)) is not None:
+            result.lane, lane.actor = lane, identity
+            if lane.call(result, name, payload, parts, lent):
+                return
+        self._losses.never_connected(identity, result)
+
+    def _lend(self, result: PendingResult, kept: Mapping[str, Any]) -> tuple[Lent, ...]:
+        """Lends the handles in what is about to be sent; takes them back should the call be lost."""
+        if not kept:
+            return ()
+        lent = self._holdings.lend(kept)
+        result.add_callback(lambda done: self._holdings.take_back(lent) if done.state == ERROR else None)
+        return lent
+
+    # --- lanes --------------------------------------------------------------------------------------------------
+
+    def _lane(self, identity: ActorIdentity) -> Lane | None:
+        lane = self.contexts.of(running_loop()).lanes.get(identity.address)
+        return self._open(identity) if lane is None or lane.is_lost else lane
+
+    def _open(self, identity: ActorIdentity) -> Lane | None:
+        """Connects the running context to an actor; returns None when nobody listens there any more."""
+        self.check_session(identity)
+        if identity.address in self.killed:
+            return None
+        context = self.contexts.of(running_loop())
+        try:
+            return context.open(identity.address, self._losses.explainer(identity), is_ordered=identity.is_ordered)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+
+    def check_session(self, identity: ActorIdentity) -> None:
+        if identity.session != self._session:
+            raise RaySystemError(
+                f"the handle on {identity.definition.name} ({identity.actor_id}) belongs to another session "
+                f"({identity.session}), which this process has left by shutdown() or a fork; create the actor again"
+            )
