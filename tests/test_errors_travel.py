@@ -131,6 +131,7 @@ def raising(request, session):
 CAUSES = {
     "ValueError": lambda: ValueError("wrong", 3),
     "KeyError": lambda: KeyError("absent"),
+    "MemoryError": lambda: MemoryError("no room"),
     "FileNotFoundError": lambda: FileNotFoundError(2, "No such file", "/nowhere"),
     "UnicodeDecodeError": lambda: UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
     "an exception of this module": lambda: Refusal(30, reason="too much"),

@@ -88,6 +88,9 @@ class Calls:
         except Exception as error:
             take_notes()
             raise UnpicklableError(explain_arguments(args[1:] if wire_name else args, kwargs, method)) from error
+        except BaseException:
+            take_notes()
+            raise
         result = PendingResult(next(self._numbers), lane, method)
         if lane is None:
             self._losses.never_connected(identity, result)

@@ -41,7 +41,8 @@ def native_new(cause_class: type[BaseException]) -> Callable[..., Any]:
     """Return the `__new__` of the nearest base written in C: it alone can lay out an instance of the class."""
     for each in cause_class.__mro__:
         new = vars(each).get("__new__")
-        if isinstance(new, types.BuiltinFunctionType):
+        # MemoryError's own takes instances from a store, which are of that class alone.
+        if each is not MemoryError and isinstance(new, types.BuiltinFunctionType):
             return new
     return BaseException.__new__
 
