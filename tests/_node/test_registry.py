@@ -603,9 +603,13 @@ class Model(RuleBasedStateMachine):
             return
         self.questions[number] = Question(asker, life)
         answer = self.registry.ask(life.spec.actor_id, asker, number, since)
-        died_at, certificate = life.deaths[-1] if life.deaths else (-1.0, None)
-        if life.state == "dead" or died_at >= since:
-            assert answer == do.Answer(asker, number, certificate)
+        certificates = [certificate for died_at, certificate in life.deaths[-8:] if died_at >= since]
+        if life.state == "dead":
+            assert answer == do.Answer(asker, number, life.deaths[-1][1])
+            self.perform([answer])
+        elif certificates:
+            # The first death that the asker's connection has not outlived.
+            assert answer == do.Answer(asker, number, certificates[0])
             self.perform([answer])
         else:
             assert answer is None

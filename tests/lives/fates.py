@@ -1,6 +1,7 @@
 """What becomes of an actor, as those see it who watch it."""
 
 import asyncio
+import contextlib
 
 from tests.lives.people import make, sigkill
 
@@ -16,8 +17,9 @@ def events_until(actor, is_last):
 
     async def follow():
         seen = []
-        async with asyncio.timeout(PATIENCE):
-            async for event in actor.watch():
+        # Closed here: by the loop's own hand, on its way out, it may leave a cycle that keeps the handle for a while.
+        async with asyncio.timeout(PATIENCE), contextlib.aclosing(actor.watch()) as events:
+            async for event in events:
                 seen.append(event)
                 if is_last(event):
                     return seen

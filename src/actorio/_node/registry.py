@@ -11,6 +11,7 @@ is about to die waits until it has.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from actorio._model.certificate import DeathCause, DeathCertificate
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 # Certificates of the longest dead are forgotten beyond this number.
 MAX_DEAD = 100_000
+# An actor's own deaths that restarts followed: so many are known, the last ones.
+_DEATHS_KEPT = 8
 _SIGKILL = 9
 # Causes of which an actor dies by SIGTERM, and how it ends then.
 _SOFT = frozenset({"out_of_scope", "owner_died", "shutdown", "stopped", "supervised"})
@@ -41,12 +44,11 @@ class Actor:
 
     __slots__ = (
         "cause",
+        "deaths",
         "detail",
-        "died_at",
         "heirs",
         "is_overdue",
         "is_unwanted",
-        "last_death",
         "order",
         "pid",
         "questions",
@@ -65,8 +67,8 @@ class Actor:
         self.is_unwanted = False
         # What to do when its process exists: it was asked to end before.
         self.order: Literal["", "end", "kill"] = ""
-        self.last_death: DeathCertificate | None = None
-        self.died_at = 0.0
+        # When and how its processes have died, the last of them.
+        self.deaths: deque[tuple[float, DeathCertificate]] = deque(maxlen=_DEATHS_KEPT)
         self.questions: list[tuple[Any, int, float]] = []
         # It was asked to end, did not in time, and is being killed.
         self.is_overdue = False
@@ -269,7 +271,7 @@ class Registry:
             # Whoever hears of the death finds nothing of the actor any more.
             return self._bury(actor, certificate, [*answers, news], now)
         actor.state, actor.cause, actor.detail, actor.order, actor.is_overdue = "waiting", None, "", "", False
-        actor.last_death, actor.died_at = certificate, now
+        actor.deaths.append((now, certificate))
         actor_id = actor.spec.actor_id
         if actor.spec.membership is not None:
             # Its group says when.
@@ -412,8 +414,10 @@ class Registry:
         actor = self.living.get(actor_id)
         if actor is None:
             return Answer(asker, number, self._dead.get(actor_id) or DeathCertificate(actor_id, ""))
-        if actor.last_death is not None and actor.died_at >= since:
-            return Answer(asker, number, actor.last_death)
+        for died_at, certificate in actor.deaths:
+            # The first one: the asker's process has not lived to see the others.
+            if died_at >= since:
+                return Answer(asker, number, certificate)
         actor.questions.append((asker, number, since))
         return None
 
@@ -463,5 +467,5 @@ def _is_own_wish(actor: Actor) -> bool:
 def _is_of_this_process(actor: Actor, pid: int) -> bool:
     """May this be the process that the actor has now? Which one that is may not be known yet while it starts."""
     if actor.state == "starting":
-        return actor.last_death is None or actor.last_death.pid != pid
+        return not actor.deaths or actor.deaths[-1][1].pid != pid
     return actor.pid == pid
