@@ -812,10 +812,10 @@ def test_a_get_timeout_is_both_a_ray_error_and_a_timeout_error():
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (3, "not a int"),
+        (3, "not an int"),
         (None, "not a NoneType"),
         ((), "not a tuple"),
-        ([3], "a list with a int in it"),
+        ([3], "a list with an int in it"),
         ("ref", "not a str"),
     ],
     ids=["a number", "None", "a tuple", "a list of numbers", "a string"],
@@ -880,9 +880,9 @@ def test_wait_of_an_empty_list_returns_two(session):
 @pytest.mark.parametrize(
     ("misuse", "error", "text"),
     [
-        (actorio.wait, TypeError, "a list of ObjectRefs, not a ObjectRef"),
+        (actorio.wait, TypeError, "a list of ObjectRefs, not an ObjectRef"),
         (lambda ref: actorio.wait((ref,)), TypeError, "not a tuple"),
-        (lambda ref: actorio.wait([ref, 3]), TypeError, "a list with a int in it"),
+        (lambda ref: actorio.wait([ref, 3]), TypeError, "a list with an int in it"),
         (lambda ref: actorio.wait([ref, ref]), ValueError, "each reference once"),
         (lambda ref: actorio.wait([ref], num_returns=0), ValueError, "between 1 and"),
         (lambda ref: actorio.wait([ref], num_returns=2), ValueError, "between 1 and"),

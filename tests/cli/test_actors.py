@@ -99,6 +99,17 @@ def test_list_shows_each_actor_with_what_there_is_to_know(command):
     assert heading.split()[0] == "ID"
 
 
+def test_list_with_all_shows_the_dead_and_why_they_are(command):
+    account = Account.options(name="savings").remote()
+    pid = ray.get(account.pid.remote())
+    command("kill", "savings", "--force")
+    assert command.json("list") == []
+    (found,) = command.json("list", "--all")
+    assert (found["state"], found["name"], found["pid"]) == ("dead", "savings", pid)
+    assert found["end"].startswith("it was killed by the command line")
+    assert found["end"] in command("list", "--all")
+
+
 def test_list_says_that_there_are_no_actors(command):
     assert "has no actors" in command("list")
     assert command.json("list") == []

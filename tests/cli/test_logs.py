@@ -32,12 +32,13 @@ def test_logs_show_the_last_lines(command_apart, speaker):
     assert command_apart("logs", "speaker", "-n", 0) == ""
 
 
-def test_logs_of_a_dead_actor_are_found_by_its_id(command_apart, speaker):
+def test_logs_of_a_dead_actor_are_found_by_its_id_and_by_its_last_name(command_apart, speaker):
     (found,) = command_apart.json("list")
     command_apart("kill", "speaker")
     assert command_apart("logs", found["actor_id"], "-n", 1) == "line 4\n"
     assert command_apart("logs", found["actor_id"][:10], "-n", 1) == "line 4\n"
-    assert "there is no actor" in command_apart("logs", "speaker", code=1)
+    assert command_apart("logs", "speaker", "-n", 1) == "line 4\n"
+    assert "there is no actor 'nobody'" in command_apart("logs", "nobody", code=1)
 
 
 def test_logs_of_an_actor_that_printed_nothing_are_empty(command_apart):

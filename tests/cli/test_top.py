@@ -28,6 +28,11 @@ fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from actorio.cli import main
 main()
 """
+# As `timeout` does: in a process group that the terminal does not belong to.
+IN_BACKGROUND = IN_TERMINAL.replace(
+    "from actorio.cli",
+    "import os; os.fork() and sys.exit(os.waitstatus_to_exitcode(os.wait()[1])); os.setpgid(0, 0)\nfrom actorio.cli",
+)
 # What a terminal is told besides text.
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 PATIENCE = 30
@@ -168,14 +173,14 @@ def test_durations_have_the_unit_that_suits_them(seconds, text):
 class Terminal:
     """A program in a pseudo-terminal, and what it has drawn."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, program=IN_TERMINAL):
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (30, 160))
         self.before = termios.tcgetattr(slave)
         self._slave = slave
         self.drawn = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", IN_TERMINAL, *map(str, arguments)],
+            [sys.executable, "-c", program, *map(str, arguments)],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -218,8 +223,8 @@ class Terminal:
 def in_terminal(command):
     with contextlib.ExitStack() as stack:
 
-        def run(*arguments):
-            terminal = Terminal(*arguments, "--address", command.address)
+        def run(*arguments, **options):
+            terminal = Terminal(*arguments, "--address", command.address, **options)
             stack.callback(terminal.close)
             return terminal
 
@@ -239,6 +244,14 @@ def test_top_draws_in_a_terminal_until_a_key_ends_it_and_leaves_it_as_it_was(in_
     # The screen that was there before is back.
     assert terminal.drawn.rstrip().endswith(("\x1b[?1049l", "\x1b[?25h"))
     assert "Traceback" not in terminal.drawn
+
+
+def test_top_in_the_background_of_a_terminal_leaves_the_terminal_alone(in_terminal):
+    actor = InThreads.options(name="worker").remote()
+    ray.get(actor.work.remote())
+    terminal = in_terminal("top", "--count", 2, "--interval", 0.2, program=IN_BACKGROUND)
+    assert terminal.finish() == (0, terminal.before)
+    assert "worker" in terminal.drawn
 
 
 def test_a_key_chooses_another_order(in_terminal):

@@ -91,7 +91,9 @@ def test_exit_of_the_interpreter_ends_all_occupied_actors_in_time(leaks):
     """)
     code, output, errors = finish(program)
     seconds = time.monotonic() - float(output.split()[-1])
-    assert (code, errors) == (0, "")
+    assert code == 0
+    # Those that cannot be interrupted are named.
+    assert all("is killed: its clean-up may not be done" in line for line in errors.splitlines()), errors
     assert seconds < SHUTDOWN_SECONDS
     assert leaks() == []
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -115,6 +116,8 @@ def test_a_clean_up_that_raises_is_logged_and_the_rest_goes_on(culprit, kind, se
     assert [line for line in notes(tmp_path / "notes") if line != culprit] == [line for line in TIDY if line != culprit]
     assert wait_until(lambda: "cleaning up at the end of" in caplog.text), caplog.text
     assert f"{culprit} has failed" in caplog.text
+    # What is to be mended is the user's.
+    assert not re.search(r"StopRequested|_worker", caplog.text)
 
 
 @each_kind
@@ -163,7 +166,7 @@ def test_what_a_hook_prints_is_shown():
 
 
 def test_a_hook_that_hangs_is_cut_off_by_shutdown_in_time(tmp_path):
-    (seconds,) = output_of(
+    code, seconds, errors = run(
         """
         from pathlib import Path
         from tests.lives import people
@@ -176,6 +179,7 @@ def test_a_hook_that_hangs_is_cut_off_by_shutdown_in_time(tmp_path):
         """,
         tmp_path,
     )
+    assert (code, errors.count("had not ended 1 s after it was asked to, and is killed")) == (0, 2), errors
     assert float(seconds) < SHUTDOWN_SECONDS
     assert notes(tmp_path / "async") == ["hook"]
 

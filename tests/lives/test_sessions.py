@@ -112,6 +112,12 @@ def test_a_program_joins_the_session_that_it_names(way, address):
     assert which(address={"path": address, "name": Path(address).name, "auto": "auto"}[way]) == address
 
 
+def test_the_address_may_be_given_without_its_name_as_in_ray(address):
+    with actorio.init(address) as context:
+        assert context.address_info["address"] == address
+    assert refusal(address=5).startswith("TypeError: init(): address=5 is of type int")
+
+
 @pytest.mark.parametrize("way", ["path", "name", "auto"])
 def test_a_program_joins_the_session_that_its_environment_names(way, address, monkeypatch):
     monkeypatch.setenv("ACTORIO_ADDRESS", {"path": address, "name": Path(address).name, "auto": "auto"}[way])

@@ -323,8 +323,11 @@ def test_one_failure_too_many_ends_the_group(strategy, group):
         assert (name, last.kind) == (name, "died")
         with pytest.raises(ActorDiedError):
             actorio.get(members[name].pid.remote())
-    with pytest.raises(ActorDiedError, match="its supervisor ended it together with others of its group"):
+    gives_up = r"its supervisor gives up: more than 1 failure within 60 s"
+    with pytest.raises(ActorDiedError, match=rf"together with others of its group \({gives_up}\)"):
         actorio.get(members["d"].pid.remote())
+    with pytest.raises(ActorDiedError, match=rf"its process was ended by SIGKILL \({gives_up}\)"):
+        actorio.get(members["c"].pid.remote())
     cleaned_up = [line for line in notes(members.path) if "cleans up" in line]
     # At the first failure those that belong to b, at the second everybody but c.
     assert max(cleaned_up) == "d cleans up"

@@ -9,14 +9,15 @@ class ActorStatus(msgspec.Struct, array_like=True):
     """One actor.
 
     Attributes:
-        state: ``"starting"``, ``"alive"``, ``"restarting"`` or ``"ending"``.
-        pid: its process; 0 when it has none just now.
+        state: ``"starting"``, ``"alive"``, ``"restarting"``, ``"ending"`` or ``"dead"``.
+        pid: its process, the last one of a dead actor; 0 when it has none just now.
         restarts: how often it has been restarted.
         max_restarts: how often it may be; -1 is without end.
         owner_pid: the process that made it.
         created: when, in seconds since the epoch.
         address: where it listens.
         log: the file that holds what it has printed last.
+        end: why it is dead.
     """
 
     actor_id: str
@@ -32,16 +33,18 @@ class ActorStatus(msgspec.Struct, array_like=True):
     created: float
     address: str
     log: str
+    end: str = ""
 
 
 class Inventory(msgspec.Struct, array_like=True):
-    """A session: its processes and its actors."""
+    """A session: its processes, its actors, and those that have died last, the oldest first."""
 
     directory: str
     node_pid: int
     zygote_pid: int
     drivers: list[int]
     actors: list[ActorStatus]
+    dead: list[ActorStatus] = []  # msgspec copies it
 
     def encode(self) -> bytes:
         """Returns the inventory as bytes."""

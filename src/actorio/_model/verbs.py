@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from actorio._model import runtime
 from actorio._model.actor_options import NAME_OPTIONS as _NAME_OPTIONS
-from actorio._model.handle import ActorHandle, identity_of
+from actorio._model.handle import ActorHandle, ActorMethod, identity_of
 from actorio._model.options import validate
 from actorio._model.reference import ObjectRef, pending_of
 
@@ -78,7 +78,7 @@ def wait(
     if len(set(refs)) != len(refs):
         raise ValueError("wait() takes each reference once")
     if not isinstance(num_returns, int):
-        raise TypeError(f"wait(): num_returns is an int, not a {type(num_returns).__name__}")
+        raise TypeError(f"wait(): num_returns is an int, not {_kind_of(num_returns)}")
     if not 1 <= num_returns <= len(refs):
         raise ValueError(
             f"wait(): num_returns is between 1 and the number of references ({len(refs)}), not {num_returns}"
@@ -157,7 +157,7 @@ def _seconds(timeout: float | None) -> float | None:
     if timeout is None:
         return None
     if not isinstance(timeout, int | float):
-        raise TypeError(f"a timeout is a number of seconds or None, not a {type(timeout).__name__}")
+        raise TypeError(f"a timeout is a number of seconds or None, not {_kind_of(timeout)}")
     if not timeout >= 0:
         raise ValueError(f"a timeout is seconds, at least 0, not {timeout}")
     return None if timeout > _LONGEST else timeout
@@ -166,5 +166,7 @@ def _seconds(timeout: float | None) -> float | None:
 def _kind_of(value: object) -> str:
     if isinstance(value, list):
         other = next((item for item in value if not isinstance(item, ObjectRef)), None)
-        return f"a list with a {type(other).__name__} in it"
-    return f"a {type(value).__name__}"
+        return f"a list with {_kind_of(other)} in it"
+    name = type(value).__name__
+    hint = f": call the method with .remote(...), as in {value!r}.remote()" if isinstance(value, ActorMethod) else ""
+    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}{hint}"

@@ -48,6 +48,11 @@ class Groups:
             del self._groups[spec.membership.group_id]
         return (0.0 if comes_back else None), plan
 
+    def left(self, group_id: str, now: float) -> int:
+        """Returns how many failures of a group can be mended now."""
+        group = self._groups.get(group_id)
+        return 0 if group is None else group.left(now)
+
     def to_end(self, group_id: str, members: list[str]) -> list[str]:
         """These are to end, one after the other. Returns the first if nobody of the group is ending."""
         waiting = self._ending.setdefault(group_id, [])

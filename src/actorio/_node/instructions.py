@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from actorio._model.certificate import DeathCertificate
+    from actorio._node.spec import Spec
 
 
 class Fork(NamedTuple):
@@ -67,6 +68,15 @@ class Happened(NamedTuple):
     certificate: DeathCertificate | None = None
     driver: str = ""
     was_answered: bool = False
+    # Of an actor that is dead, and that the registry knows no more.
+    spec: Spec | None = None
+
+
+class CutOff(NamedTuple):
+    """Tell the actor's driver that it has not ended within so many seconds, and is being killed."""
+
+    actor_id: str
+    seconds: float
 
 
 class Bury(NamedTuple):
@@ -76,4 +86,4 @@ class Bury(NamedTuple):
     address: str
 
 
-Instruction = Fork | ForkLater | End | Kill | Answer | Made | Happened | Bury
+Instruction = Fork | ForkLater | End | Kill | Answer | Made | Happened | CutOff | Bury

@@ -115,7 +115,13 @@ class Lifecycle:
         self.nursery.signal([pid], signal.SIGTERM)
         actor = self._registry.living.get(actor_id)
         is_urgent = actor is not None and actor.cause in _IN_A_HURRY
-        self._loop.call_later(GRACE if is_urgent else LONG_GRACE, self.kill, [pid])
+        grace = GRACE if is_urgent else LONG_GRACE
+        self._loop.call_later(grace, self._cut_off, actor_id, pid, grace)
+
+    def _cut_off(self, actor_id: str, pid: int, grace: float) -> None:
+        if pid in self._actors_by_pid:
+            self._tell(do.CutOff(actor_id, grace))
+            self.kill([pid])
 
     def kill(self, pids: Iterable[int]) -> None:
         """Kills those of the processes that live."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from actorio._model.status import ActorStatus, Inventory
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
     from actorio._model.certificate import DeathCertificate
     from actorio._node.client import Client
-    from actorio._node.instructions import Happened
+    from actorio._node.instructions import CutOff, Happened
     from actorio._node.outputs import Outputs
     from actorio._node.registry import Actor, Registry
+    from actorio._node.spec import Spec
 
 # How long a death that nobody expected waits for a caller to ask about it before it is reported, in seconds.
 _UNHEARD_TIMEOUT = 1.0
@@ -25,6 +27,8 @@ _UNHEARD_TIMEOUT = 1.0
 _WARNING, _ERROR = 30, 40
 # Beyond this many bytes that a driver has not taken, actors' output waits in their pipes.
 _MAX_BACKLOG = 1 << 22
+# So many of the dead are remembered.
+_MOST_DEAD = 100
 
 
 class News:
@@ -41,6 +45,8 @@ class News:
         self._watchers: dict[tuple[Client, int], str] = {}
         # Deaths that nobody asked for, in both senses; reported unless a caller asks soon.
         self._unheard: dict[str, tuple[DeathCertificate, str]] = {}
+        # The last ones, for whoever looks into the session.
+        self._dead: deque[ActorStatus] = deque(maxlen=_MOST_DEAD)
         self._is_paused = False
 
     # --- output -------------------------------------------------------------------------------------------------
@@ -86,9 +92,18 @@ class News:
                 client.send(Event(number, happened.kind, happened.pid, restarts), payload)
         if happened.kind == "died":
             self._logs.close(happened.actor_id)
+            if happened.spec is not None and certificate is not None:
+                self._dead.append(self._status(happened.spec, "dead", happened.pid, certificate.reason()))
         if certificate is not None and not happened.was_answered and certificate.is_unexpected():
             self._unheard[happened.actor_id] = (certificate, happened.driver)
             self._loop.call_later(_UNHEARD_TIMEOUT, self._report_death, happened.actor_id)
+
+    def tell_of_cut_off(self, cut: CutOff) -> None:
+        """An actor has not ended in time, and is being killed."""
+        actor = self._registry.living.get(cut.actor_id)
+        if actor is not None:
+            text = f"had not ended {cut.seconds:g} s after it was asked to, and is killed: its clean-up may not be done"
+            self._report(actor.spec.driver, actor.spec.label, actor.pid, _WARNING, text)
 
     def _restarts(self, actor_id: str) -> int:
         actor = self._registry.living.get(actor_id)
@@ -136,19 +151,17 @@ class News:
 
     def inventory(self, zygote_pid: int, drivers: list[int]) -> Inventory:
         """Returns what there is."""
-        actors = [self._status(actor) for actor in self._registry.living.values()]
-        return Inventory(self._directory, os.getpid(), zygote_pid, drivers, actors)
+        actors = [self._status(actor.spec, _state(actor), actor.pid) for actor in self._registry.living.values()]
+        return Inventory(self._directory, os.getpid(), zygote_pid, drivers, actors, list(self._dead))
 
-    def _status(self, actor: Actor) -> ActorStatus:
-        spec = actor.spec
-        state = "ending" if actor.is_unwanted else "restarting" if actor.state == "waiting" else actor.state
+    def _status(self, spec: Spec, state: str, pid: int, end: str = "") -> ActorStatus:
         return ActorStatus(
             spec.actor_id,
             spec.label,
             spec.name,
             spec.namespace,
             state,
-            actor.pid,
+            pid,
             spec.budget.used,
             spec.budget.max_restarts,
             spec.is_detached,
@@ -156,4 +169,9 @@ class News:
             spec.created,
             spec.address,
             self._logs.path(spec.actor_id),
+            end,
         )
+
+
+def _state(actor: Actor) -> str:
+    return "ending" if actor.is_unwanted else "restarting" if actor.state == "waiting" else actor.state

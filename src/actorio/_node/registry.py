@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from actorio._model.supervision import Membership
     from actorio._node.spec import Spec
     from actorio._node.supervision import Plan
 
@@ -237,6 +238,8 @@ class Registry:
                 actor.spec, now, is_wanted=is_wanted, is_normal_end=_is_own_wish(actor)
             )
             group_id = actor.spec.membership.group_id
+            if plan.gives_up:
+                actor.detail = actor.detail or _words_of_giving_up(actor.spec.membership)
             following = self._groups.has_ended(group_id, actor.spec.actor_id)
             done = self._end_process(actor, code, stderr_tail, delay, now)
             return [*done, *self._carry_out(group_id, plan, now), *self._end_members(following, now)]
@@ -249,6 +252,8 @@ class Registry:
             actor = self.living[actor_id]
             actor.cause = actor.cause or "supervised"
             actor.is_unwanted = actor.is_unwanted or plan.gives_up
+            if plan.gives_up and actor.spec.membership is not None:
+                actor.detail = actor.detail or _words_of_giving_up(actor.spec.membership)
         done = self._end_members(self._groups.to_end(group_id, plan.stop), now)
         for actor_id in plan.start:
             self.living[actor_id].state = "starting"
@@ -266,7 +271,9 @@ class Registry:
         actor.questions.clear()
         pid, actor.pid = actor.pid, 0
         kind = "died" if delay is None else "restarting"
-        news = Happened(actor.spec.actor_id, kind, pid, certificate, actor.spec.driver, was_answered=bool(answers))
+        news = Happened(
+            actor.spec.actor_id, kind, pid, certificate, actor.spec.driver, was_answered=bool(answers), spec=actor.spec
+        )
         if delay is None:
             # Whoever hears of the death finds nothing of the actor any more.
             return self._bury(actor, certificate, [*answers, news], now)
@@ -281,7 +288,7 @@ class Registry:
     def _certify(
         self, actor: Actor, code: int, stderr_tail: list[str], now: float, *, will_restart: bool
     ) -> DeathCertificate:
-        budget = actor.spec.budget
+        budget, place = actor.spec.budget, actor.spec.membership
         if actor.cause in _SOFT and code not in _AS_ASKED and not actor.is_overdue:
             # It was asked to end, and has died of something else before.
             actor.cause, actor.detail = None, ""
@@ -295,9 +302,9 @@ class Registry:
             stderr_tail=stderr_tail,
             name=actor.spec.name,
             restarts=budget.used,
-            max_restarts=budget.max_restarts,
+            max_restarts=budget.max_restarts if place is None else place.intensity,
             will_restart=will_restart,
-            restarts_left=budget.left(now),
+            restarts_left=budget.left(now) if place is None else self._groups.left(place.group_id, now),
             is_memory_short=code == -_SIGKILL and actor.cause is None and self._is_memory_short(),
         )
 
@@ -457,6 +464,11 @@ class Registry:
     def has_detached(self) -> bool:
         """Does a detached actor live that nobody has asked to end?"""
         return any(actor.spec.is_detached and not actor.is_unwanted for actor in self.living.values())
+
+
+def _words_of_giving_up(place: Membership) -> str:
+    failures = "failure" if place.intensity == 1 else "failures"
+    return f"its supervisor gives up: more than {place.intensity} {failures} within {place.window:g} s"
 
 
 def _is_own_wish(actor: Actor) -> bool:

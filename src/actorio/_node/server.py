@@ -256,6 +256,8 @@ class Node:
             if each.identity or each.error:
                 self._life.discard(each.actor_id)
             each.asker.send(m.Created(each.number, each.error), each.identity)
+        elif isinstance(each, do.CutOff):
+            self._news.tell_of_cut_off(each)
         elif isinstance(each, do.Happened):
             self._news.tell_of(each)
             if each.kind == "died":

@@ -13,12 +13,14 @@ import inspect
 import logging
 import os
 import signal
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import context
 from actorio._model.certificate import DeathCause, DeathCertificate
+from actorio._model.task_error import remote_traceback
 from actorio._worker import output
 
 if TYPE_CHECKING:
@@ -66,24 +68,31 @@ class Ending:
     def run_hook(self, executor: Executor | None) -> None:
         """Runs the clean-up hook and unwinds the exit stack, in the thread that calls. Its errors are logged."""
         self._watch()
+        way_here = sys.exception()
         for clean_up in _clean_ups(executor):
             try:
                 value = clean_up()
                 if inspect.isawaitable(value):
                     asyncio.run(_wait_for(value))
-            except BaseException:
-                _logger.exception("cleaning up at the end of %s failed", self._class_name)
+            except BaseException as error:
+                self._complain(error, way_here)
 
     async def run_hook_on_loop(self, executor: Executor | None) -> None:
         """Runs the clean-up hook and unwinds the exit stack, on the actor's loop. Its errors are logged."""
         self._watch()
+        way_here = sys.exception()
         for clean_up in _clean_ups(executor):
             try:
                 value = clean_up()
                 if inspect.isawaitable(value):
                     await value
-            except BaseException:
-                _logger.exception("cleaning up at the end of %s failed", self._class_name)
+            except BaseException as error:
+                self._complain(error, way_here)
+
+    def _complain(self, error: BaseException, way_here: BaseException | None) -> None:
+        """Logs an error, without the exception by which the actor's code was left."""
+        _cut_chain(error, way_here)
+        _logger.error("cleaning up at the end of %s failed:\n%s", self._class_name, remote_traceback(error))
 
     def _watch(self) -> None:
         """Sees to it that cleaning up ends."""
@@ -103,6 +112,15 @@ def _clean_ups(executor: Executor | None) -> list[Callable[[], Any]]:
     if stack is not None:
         found.append(stack.aclose)
     return found
+
+
+def _cut_chain(error: BaseException, last: BaseException | None) -> None:
+    links = [error]
+    while (context := links[-1].__context__) is not None and context not in links:
+        if context is last:
+            links[-1].__context__ = None
+            return
+        links.append(context)
 
 
 async def _wait_for(value: Any) -> Any:

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import cloudpickle
@@ -238,13 +239,11 @@ class _Life:
         self.executor = executor
         dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, self._end_in_thread)
         threading.Thread(target=self._serve, args=(dispatcher,), name="actorio-mailbox", daemon=True).start()
-        try:
+        with suppress(StopRequestedError):
             self._is_interruptible = True
             if not self._is_stop_asked:
                 dispatcher.work()
-            self._end_by_signal()
-        except StopRequestedError:
-            self._end_by_signal()
+        self._end_by_signal()
 
     def _end_by_signal(self) -> NoReturn:
         if self.ending.claim():

@@ -71,11 +71,13 @@ def _full_name(actor: ActorStatus) -> str:
 
 
 @click.command("list")
+@click.option("--all", "with_dead", is_flag=True, help="Also those that have died, up to a hundred, and why.")
 @session_options
-def list_actors(*, address: str, as_json: bool) -> None:
+def list_actors(*, address: str, with_dead: bool, as_json: bool) -> None:
     """List the actors of a session, the oldest first."""
     with connected(address) as session:
-        actors = sorted(session.inventory().actors, key=lambda actor: actor.created)
+        inventory = session.inventory()
+        actors = sorted(inventory.actors + inventory.dead * with_dead, key=lambda actor: actor.created)
         name = session.directory.name
     if as_json:
         print_json([_as_dict(actor) for actor in actors])

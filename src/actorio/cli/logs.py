@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from actorio.cli.actors import Watcher, find_actor, is_prefix
 from actorio.cli.connection import connected, print_json, session_options
 
 if TYPE_CHECKING:
+    from actorio._model.status import ActorStatus
     from actorio.cli.connection import Session
 
 _LINES = 100
@@ -74,7 +76,7 @@ def _after(data: bytes, mark: bytes) -> bytes:
 def logs(*, actor: str, address: str, follow: bool, lines: int, as_json: bool) -> None:
     """Show what ACTOR has printed: its name, its process id, or the beginning of its id.
 
-    Of an actor that is dead, too, by its id: the files stay until the end of the session.
+    Of an actor that is dead, too: the files stay until the end of the session.
     """
     with connected(address) as session:
         actor_id, path = _find_log(session, actor)
@@ -89,8 +91,9 @@ def logs(*, actor: str, address: str, follow: bool, lines: int, as_json: bool) -
 
 
 def _find_log(session: Session, text: str) -> tuple[str, Path]:
+    inventory = session.inventory()
     try:
-        actor = find_actor(session.inventory().actors, text)
+        actor = _find_last(inventory.actors, inventory.dead, text)
     except click.ClickException:
         folder = Path(session.directory.path, "logs")
         kept = list(folder.glob(f"{text.lower()[:16]}*.log")) if is_prefix(text) else []
@@ -98,6 +101,17 @@ def _find_log(session: Session, text: str) -> tuple[str, Path]:
             return (text.lower() if len(text) > len(kept[0].stem) else kept[0].stem), kept[0]
         raise
     return actor.actor_id, Path(actor.log)
+
+
+def _find_last(living: list[ActorStatus], dead: list[ActorStatus], text: str) -> ActorStatus:
+    """Returns the actor that is meant; among the dead, the last one."""
+    try:
+        return find_actor(living, text)
+    except click.ClickException:
+        for actor in reversed(dead):
+            with suppress(click.ClickException):
+                return find_actor([actor], text)
+        raise
 
 
 def _follow(session: Session, actor_id: str, file: LogFile, *, as_json: bool) -> None:

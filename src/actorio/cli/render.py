@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 ID_LENGTH = 12
 # Where the output is no terminal nobody has to see it at once: lines are not cut.
 _PIPE_WIDTH = 250
-_STYLES = {"alive": "green", "stuck": "bold red", "stopped": "bold red", "restarting": "yellow", "ending": "yellow"}
+_STYLES = {
+    "alive": "green",
+    "stuck": "bold red",
+    "stopped": "bold red",
+    "restarting": "yellow",
+    "ending": "yellow",
+    "dead": "dim",
+}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -77,8 +84,9 @@ def actors(found: Sequence[ActorStatus], session: str, now: float) -> None:
     if not found:
         click.echo(f"session {session} has no actors")
         return
+    ends = ["END"] if any(actor.end for actor in found) else []
     table = FittingTable(
-        ("ID", "CLASS", "NAME", "NAMESPACE", "STATE", ">PID", ">RESTARTS", "DETACHED", ">AGE"),
+        ("ID", "CLASS", "NAME", "NAMESPACE", "STATE", ">PID", ">RESTARTS", "DETACHED", ">AGE", *ends),
         spare=("NAMESPACE", "DETACHED", "RESTARTS", "AGE"),
     )
     for actor in found:
@@ -93,6 +101,7 @@ def actors(found: Sequence[ActorStatus], session: str, now: float) -> None:
             f"{actor.restarts}/{allowed}" if actor.max_restarts else "-",
             "yes" if actor.is_detached else "",
             span(max(0.0, now - actor.created)),
+            *([Text(actor.end.partition("\n")[0])] if ends else []),
         )
     console().print(table)
 
@@ -163,12 +172,12 @@ def top(sample: Sample, order: str, *, is_live: bool = False) -> RenderableType:
     )
     for actor in sample.actors:
         table.add_row(*_row(actor))
-    keys = f"   q quits, s sorts by another column (now {order})" if is_live else ""
+    keys = f"q quits, s sorts by another column (now {order})" if is_live else ""
     memory = sample.node.memory + sample.zygote.memory + sum(actor.memory for actor in sample.actors)
     head = Text(f"session {sample.session}", "bold")
     head.append(f"  {_count(len(sample.actors), 'actor')}, {_count(len(sample.drivers), 'driver')}", "not bold")
-    head.append(f"  memory {size(memory)} without drivers{keys}", "not bold")
-    return Group(head, _process("node", sample.node), _process("zygote", sample.zygote), Text(""), table)
+    head.append(f"  memory {size(memory)} without drivers", "not bold")
+    return Group(head, _process("node", sample.node), _process("zygote", sample.zygote), Text(keys, "dim"), table)
 
 
 def _process(name: str, process: ProcessSample) -> Text:

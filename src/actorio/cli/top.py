@@ -107,8 +107,9 @@ def _wait(sampler: Sampler, keyboard: int, interval: float) -> bytes:
 
 @contextmanager
 def _keyboard() -> Iterator[int]:
-    """Has keys come one by one and unseen; yields the descriptor to read them from, -1 without a terminal."""
-    if not sys.stdin.isatty():
+    """Has keys come one by one and unseen; yields the descriptor to read them from, -1 without a terminal of ours."""
+    if not sys.stdin.isatty() or os.tcgetpgrp(sys.stdin.fileno()) != os.getpgrp():
+        # In the background of a terminal: to read from it, or to change it, would stop this process.
         yield -1
         return
     import termios

@@ -208,7 +208,7 @@ class InitContext:
         return f"InitContext(node_pid={self._session.node.node_pid}, session_dir={self._session.directory.path!r})"
 
 
-def init(**options: Any) -> InitContext:
+def init(address: str | None = None, **options: Any) -> InitContext:
     """Joins a running session of this user, or starts one. Called on first use if a program does not call it.
 
     Which session: the one that ``address`` names, or that the environment variable ``ACTORIO_ADDRESS`` does; without
@@ -219,9 +219,9 @@ def init(**options: Any) -> InitContext:
     detached ones live on, and the session with them.
 
     Args:
-        **options: see the reference of options: ``address`` (a session's directory or its name, ``"auto"``: there must
-            be one, ``"local"``: a new one in any case), ``namespace``, ``log_to_driver``, ``preload`` (wants a new
-            session, unless there is an address), ``loop_stall_limit`` (seconds), ...
+        address: a session's directory or its name; ``"auto"``: there must be one; ``"local"``: a new one in any case.
+        **options: see the reference of options: ``namespace``, ``log_to_driver``, ``preload`` (wants a new session,
+            unless there is an address), ``loop_stall_limit`` (seconds), ...
 
     Returns:
         A context for ``with actorio.init():`` or ``async with actorio.init():``.
@@ -233,7 +233,7 @@ def init(**options: Any) -> InitContext:
         PermissionError: the session of this address belongs to another user.
         RaySystemError: the session did not start.
     """
-    chosen = InitOptions.of(options)
+    chosen = InitOptions.of(options | {"address": address})
     with _Slot.lock:
         if _Slot.session is not None:
             if not chosen.ignore_reinit_error:
