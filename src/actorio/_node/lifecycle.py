@@ -116,18 +116,14 @@ class Lifecycle:
         actor = self._registry.living.get(actor_id)
         is_urgent = actor is not None and actor.cause in _IN_A_HURRY
         grace = GRACE if is_urgent else LONG_GRACE
-        self._loop.call_later(grace, self._cut_off, actor_id, pid, grace)
+        self._loop.call_later(grace, self.cut_off, [pid], grace)
 
-    def _cut_off(self, actor_id: str, pid: int, grace: float) -> None:
-        if pid in self._actors_by_pid:
-            self._tell(do.CutOff(actor_id, grace))
-            self.kill([pid])
-
-    def kill(self, pids: Iterable[int]) -> None:
-        """Kills those of the processes that live."""
+    def cut_off(self, pids: Iterable[int], grace: float) -> None:
+        """Kills those of the processes that live: they had ``grace`` seconds."""
         living = [pid for pid in pids if pid in self._actors_by_pid]
         self.killed += len(living)
         for pid in living:
+            self._tell(do.CutOff(self._actors_by_pid[pid], grace))
             self._registry.overdue(pid)
         self.nursery.signal(living, signal.SIGKILL)
 

@@ -354,7 +354,7 @@ class Node:
 
     def _kill_rest(self, driver: str) -> None:
         doomed = [actor for actor in self._registry.living.values() if actor.is_unwanted]
-        self._life.kill([actor.pid for actor in doomed if not driver or actor.spec.driver == driver])
+        self._life.cut_off([actor.pid for actor in doomed if not driver or actor.spec.driver == driver], GRACE)
 
     def _finish(self) -> None:
         if self.ended.done():
