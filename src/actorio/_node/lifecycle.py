@@ -119,13 +119,12 @@ class Lifecycle:
         self._loop.call_later(grace, self.cut_off, [pid], grace)
 
     def cut_off(self, pids: Iterable[int], grace: float) -> None:
-        """Kills those of the processes that live: they had ``grace`` seconds."""
-        living = [pid for pid in pids if pid in self._actors_by_pid]
-        self.killed += len(living)
-        for pid in living:
+        """Kills those of the processes that live, once: they had ``grace`` seconds."""
+        late = [pid for pid in pids if pid in self._actors_by_pid and self._registry.overdue(pid)]
+        self.killed += len(late)
+        for pid in late:
             self._tell(do.CutOff(self._actors_by_pid[pid], grace))
-            self._registry.overdue(pid)
-        self.nursery.signal(living, signal.SIGKILL)
+        self.nursery.signal(late, signal.SIGKILL)
 
     def on_news(self, message: Zygote) -> None:
         """The zygote has something to tell of a process."""

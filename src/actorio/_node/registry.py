@@ -213,10 +213,13 @@ class Registry:
             actor.cause, actor.detail = cause, detail
         return self._order(actor, "end", now)
 
-    def overdue(self, pid: int) -> None:
-        """The process has not ended in time, and is being killed."""
-        if pid in self._by_pid:
-            self._by_pid[pid].is_overdue = True
+    def overdue(self, pid: int) -> bool:
+        """The process has not ended in time, and is to be killed: returns whether it is not being killed already."""
+        actor = self._by_pid.get(pid)
+        if actor is None or actor.is_overdue:
+            return False
+        actor.is_overdue = True
+        return True
 
     def _order(self, actor: Actor, order: Literal["end", "kill"], now: float) -> list[Instruction]:
         if actor.state == "alive":
