@@ -51,9 +51,10 @@ def check(victim, is_expected, *, moments=MOMENTS, is_noticed=True):
         assert (report["stuck_threads"], report["late"]) == (0, []), f"a reference never ended; {what}"
         assert (report["left"], report["replaced"]) == ([], []), what
         assert report["values"] > 0, what
-        assert bool(report["errors"]) >= is_noticed, f"nobody noticed; {what}"
         for kind, text, _ in report["errors"]:
             assert is_expected(report, kind, text), f"{kind}: {text}\nat {report['seed']}"
+    # At one moment or another there may have been no call under way.
+    assert is_noticed <= any(report["errors"] for report in reports), f"nobody noticed at seed {SEED}"
     assert end["left"] == []
     assert end["shutdown_seconds"] < SHUTDOWN_SECONDS
 

@@ -13,6 +13,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from actorio._caller.threads import start_thread
+
 if TYPE_CHECKING:
     from actorio._caller.thread_lane import ThreadLane
 
@@ -39,6 +41,8 @@ class Corks:
         self._corked.append(lane)
         if self._thread is None:
             self._start()
+        if self._thread is None:
+            self.pop_all()
         self._bell.put(None)
 
     def pop_all(self) -> None:
@@ -53,8 +57,7 @@ class Corks:
     def _start(self) -> None:
         with self._lock:
             if self._thread is None and not self._is_closed:
-                self._thread = threading.Thread(target=self._run, name="actorio-corks", daemon=True)
-                self._thread.start()
+                self._thread = start_thread(self._run, "actorio-corks")
 
     def _run(self) -> None:
         while not self._is_closed:

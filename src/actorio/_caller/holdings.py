@@ -13,6 +13,7 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from actorio._caller.threads import start_thread
 from actorio._model.errors import RaySystemError
 from actorio._wire import messages as m
 
@@ -89,8 +90,7 @@ class Holdings:
             hold = Hold(actor_id, self._gone)
             self._holds[actor_id] = weakref.ref(hold)
             if self._thread is None and not self._is_closed:
-                self._thread = threading.Thread(target=self._run, name="actorio-holdings", daemon=True)
-                self._thread.start()
+                self._thread = start_thread(self._run, "actorio-holdings")
         return hold
 
     # --- lending ------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from actorio._caller.corks import Corks
 from actorio._caller.interrupts import InterruptGate
 from actorio._caller.pending import PENDING
+from actorio._caller.threads import start_thread
 from actorio._transport.poller import Poller
 
 if TYPE_CHECKING:
@@ -262,8 +263,7 @@ class Pump:
             return
         self._bell.put(None)
         if self._background is None and not self._is_closed:
-            self._background = threading.Thread(target=self._run_background, name="actorio-pump", daemon=True)
-            self._background.start()
+            self._background = start_thread(self._run_background, "actorio-pump")
 
     def _run_background(self) -> None:
         gate = InterruptGate()

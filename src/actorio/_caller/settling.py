@@ -10,6 +10,8 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any
 
+from actorio._caller.threads import start_thread
+
 if TYPE_CHECKING:
     import concurrent.futures
 
@@ -28,16 +30,17 @@ class Settler:
 
     def settle(self, result: PendingResult, future: concurrent.futures.Future[Any]) -> None:
         """Gives a future the value or the error of a result that is done, soon."""
-        if self._pid != os.getpid():
-            self._start()
-        self._tasks.put((result, future))
+        if self._pid == os.getpid() or self._start():
+            self._tasks.put((result, future))
+        else:
+            _settle(result, future)
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
         with self._lock:
             # A forked child has no threads but its own.
-            if self._pid != os.getpid():
+            if self._pid != os.getpid() and start_thread(self._run, "actorio-futures") is not None:
                 self._pid = os.getpid()
-                threading.Thread(target=self._run, name="actorio-futures", daemon=True).start()
+            return self._pid == os.getpid()
 
     def _run(self) -> None:
         while True:

@@ -93,7 +93,8 @@ class Registry:
         self._holders = Holders()
         self._groups = Groups()
         self._by_pid: dict[int, Actor] = {}
-        self._dead: dict[str, DeathCertificate] = {}
+        # How each died for good, and its deaths before that.
+        self._dead: dict[str, tuple[DeathCertificate, tuple[tuple[float, DeathCertificate], ...]]] = {}
 
     # --- births -------------------------------------------------------------------------------------------------
 
@@ -316,7 +317,7 @@ class Registry:
     ) -> list[Instruction]:
         spec = actor.spec
         del self.living[spec.actor_id]
-        self._dead[spec.actor_id] = certificate
+        self._dead[spec.actor_id] = (certificate, tuple(actor.deaths))
         if len(self._dead) > MAX_DEAD:
             del self._dead[next(iter(self._dead))]
         if spec.name:
@@ -422,12 +423,13 @@ class Registry:
     def ask(self, actor_id: str, asker: Any, number: int, since: float) -> Answer | None:
         """Somebody wants to know how it died, after ``since``. Returns the answer, or None when it comes later."""
         actor = self.living.get(actor_id)
-        if actor is None:
-            return Answer(asker, number, self._dead.get(actor_id) or DeathCertificate(actor_id, ""))
-        for died_at, certificate in actor.deaths:
-            # The first one: the asker's process has not lived to see the others.
+        last, earlier = self._dead.get(actor_id) or (DeathCertificate(actor_id, ""), ())
+        # The first one: what the asker was connected to has not lived to see the others.
+        for died_at, certificate in earlier if actor is None else actor.deaths:
             if died_at >= since:
                 return Answer(asker, number, certificate)
+        if actor is None:
+            return Answer(asker, number, last)
         actor.questions.append((asker, number, since))
         return None
 
@@ -452,7 +454,7 @@ class Registry:
 
     def certificate(self, actor_id: str) -> DeathCertificate | None:
         """Returns how an actor died, None when it lives or is forgotten."""
-        return self._dead.get(actor_id)
+        return self._dead[actor_id][0] if actor_id in self._dead else None
 
     def pids(self) -> list[int]:
         """Returns the processes that have not ended."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import queue
 import sys
-import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from actorio._caller.threads import start_thread
 from actorio._wire.messages import Output, Record
 
 if TYPE_CHECKING:
+    import threading
     from typing import TextIO
 
 _CYAN, _PLAIN = "\033[36m", "\033[0m"
@@ -39,9 +41,11 @@ class OutputPrinter:
         if not self._is_shown:
             return
         if self._thread is None:
-            self._thread = threading.Thread(target=self._print, name="actorio-output", daemon=True)
-            self._thread.start()
-        self._queue.put(news)
+            self._thread = start_thread(self._print, "actorio-output")
+        if self._thread is None:
+            _show(news)
+        else:
+            self._queue.put(news)
 
     def close(self) -> None:
         """Returns when all that was taken has been printed."""
@@ -54,14 +58,16 @@ class OutputPrinter:
             if self._queue.empty():
                 # A line often comes with the result of its call, which the driver prints at once, and in pieces.
                 time.sleep(_PAUSE)
-            try:
-                if isinstance(news, Output):
-                    _print_lines(news)
-                else:
-                    _log(news)
-            except (OSError, ValueError):
-                # The driver's own stream is closed or broken: there is nowhere to print to, or to say so.
-                continue
+            _show(news)
+
+
+def _show(news: Output | Record) -> None:
+    # The driver's own stream may be closed or broken: there is nowhere to print to then, or to say so.
+    with suppress(OSError, ValueError):
+        if isinstance(news, Output):
+            _print_lines(news)
+        else:
+            _log(news)
 
 
 def _print_lines(output: Output) -> None:
