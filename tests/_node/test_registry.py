@@ -603,11 +603,9 @@ class Model(RuleBasedStateMachine):
             return
         self.questions[number] = Question(asker, life)
         answer = self.registry.ask(life.spec.actor_id, asker, number, since)
-        # Beside the last one of a dead actor, eight are known. The first that the asker's connection has not outlived.
-        known = life.deaths[-9:] if life.state == "dead" else life.deaths[-8:]
-        certificates = [certificate for died_at, certificate in known if died_at >= since]
-        if certificates or life.state == "dead":
-            assert answer == do.Answer(asker, number, certificates[0] if certificates else life.deaths[-1][1])
+        died_at, certificate = life.deaths[-1] if life.deaths else (-1.0, None)
+        if life.state == "dead" or died_at >= since:
+            assert answer == do.Answer(asker, number, certificate)
             self.perform([answer])
         else:
             assert answer is None
@@ -759,8 +757,7 @@ def registry_with_one(*, pid=7, **facts):
 
 
 def certificate_of(registry, actor_id="a"):
-    """Return how an actor has died the last time."""
-    return registry.certificate(actor_id) or registry.living[actor_id].deaths[-1][1]
+    return registry.ask(actor_id, "asker", 1, 0.0).certificate
 
 
 def kinds(instructions):
@@ -1127,17 +1124,6 @@ def test_a_question_about_a_later_death_is_not_answered_with_an_earlier_one():
     registry.forked("a", 8, 12.0)
     answer = next(each for each in registry.exited(8, 2, [], 13.0) if isinstance(each, do.Answer))
     assert (answer.number, answer.certificate.code) == (2, 2)
-
-
-def test_a_question_is_answered_with_the_first_death_after_its_connection_though_others_followed():
-    registry = registry_with_one(max_restarts=1)
-    registry.exited(7, 1, [], 10.0)
-    registry.due("a")
-    registry.forked("a", 8, 10.0)
-    registry.exited(8, 2, [], 20.0)
-    first, last = (registry.ask("a", "asker", number, since).certificate for number, since in ((1, 5.0), (2, 15.0)))
-    assert (first.code, first.will_restart) == (1, True)
-    assert (last.code, last.will_restart) == (2, False)
 
 
 def test_who_gives_up_is_told_that_the_actor_lives_and_nothing_later():

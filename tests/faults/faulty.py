@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import actorio
@@ -95,11 +96,13 @@ class FailsToUnpickle:
 
 
 class Plain:
-    def __init__(self, fault="", mark="", spared=""):
-        # The file `spared`: the first life goes well.
+    def __init__(self, fault="", mark="", spared="", gate=""):
+        # The file `spared`: the first life goes well. The next one waits for the file `gate`.
         if spared and not Path(spared).exists():
             Path(spared).touch()
         elif fault:
+            while gate and not Path(gate).exists():
+                time.sleep(0.005)
             commit_once(fault, mark)
         self.count = 0
 

@@ -124,11 +124,14 @@ def idle(scene, fault, begin, join):
 
 
 def restarting(scene, fault):
-    actor = scene.make(fault, scene.path("mark"), scene.path("spared"))
+    gate = scene.path("gate")
+    actor = scene.make(fault, scene.path("mark"), scene.path("spared"), gate)
     with pytest.raises(ActorUnavailableError, match="its process exited with code 9") as caught:
         actorio.get(actor.end.remote(), timeout=PATIENCE)
     certificate = caught.value.certificate
     assert (certificate.restarts, certificate.will_restart) == (1, True)
+    # Only now: who asks late is told of the last death.
+    Path(gate).touch()
     return actor.echo.remote("done")
 
 

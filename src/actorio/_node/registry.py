@@ -11,7 +11,6 @@ is about to die waits until it has.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from actorio._model.certificate import DeathCause, DeathCertificate
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 # Certificates of the longest dead are forgotten beyond this number.
 MAX_DEAD = 100_000
-# An actor's own deaths that restarts followed: so many are known, the last ones.
-_DEATHS_KEPT = 8
 _SIGKILL = 9
 # Causes of which an actor dies by SIGTERM, and how it ends then.
 _SOFT = frozenset({"out_of_scope", "owner_died", "shutdown", "stopped", "supervised"})
@@ -45,11 +42,12 @@ class Actor:
 
     __slots__ = (
         "cause",
-        "deaths",
         "detail",
+        "died_at",
         "heirs",
         "is_overdue",
         "is_unwanted",
+        "last_death",
         "order",
         "pid",
         "questions",
@@ -68,8 +66,8 @@ class Actor:
         self.is_unwanted = False
         # What to do when its process exists: it was asked to end before.
         self.order: Literal["", "end", "kill"] = ""
-        # When and how its processes have died, the last of them.
-        self.deaths: deque[tuple[float, DeathCertificate]] = deque(maxlen=_DEATHS_KEPT)
+        self.last_death: DeathCertificate | None = None
+        self.died_at = 0.0
         self.questions: list[tuple[Any, int, float]] = []
         # It was asked to end, did not in time, and is being killed.
         self.is_overdue = False
@@ -93,8 +91,7 @@ class Registry:
         self._holders = Holders()
         self._groups = Groups()
         self._by_pid: dict[int, Actor] = {}
-        # How each died for good, and its deaths before that.
-        self._dead: dict[str, tuple[DeathCertificate, tuple[tuple[float, DeathCertificate], ...]]] = {}
+        self._dead: dict[str, DeathCertificate] = {}
 
     # --- births -------------------------------------------------------------------------------------------------
 
@@ -282,7 +279,7 @@ class Registry:
             # Whoever hears of the death finds nothing of the actor any more.
             return self._bury(actor, certificate, [*answers, news], now)
         actor.state, actor.cause, actor.detail, actor.order, actor.is_overdue = "waiting", None, "", "", False
-        actor.deaths.append((now, certificate))
+        actor.last_death, actor.died_at = certificate, now
         actor_id = actor.spec.actor_id
         if actor.spec.membership is not None:
             # Its group says when.
@@ -317,7 +314,7 @@ class Registry:
     ) -> list[Instruction]:
         spec = actor.spec
         del self.living[spec.actor_id]
-        self._dead[spec.actor_id] = (certificate, tuple(actor.deaths))
+        self._dead[spec.actor_id] = certificate
         if len(self._dead) > MAX_DEAD:
             del self._dead[next(iter(self._dead))]
         if spec.name:
@@ -423,13 +420,11 @@ class Registry:
     def ask(self, actor_id: str, asker: Any, number: int, since: float) -> Answer | None:
         """Somebody wants to know how it died, after ``since``. Returns the answer, or None when it comes later."""
         actor = self.living.get(actor_id)
-        last, earlier = self._dead.get(actor_id) or (DeathCertificate(actor_id, ""), ())
-        # The first one: what the asker was connected to has not lived to see the others.
-        for died_at, certificate in earlier if actor is None else actor.deaths:
-            if died_at >= since:
-                return Answer(asker, number, certificate)
         if actor is None:
-            return Answer(asker, number, last)
+            return Answer(asker, number, self._dead.get(actor_id) or DeathCertificate(actor_id, ""))
+        if actor.last_death is not None and actor.died_at >= since:
+            # The last one: processes that died in their constructor have let the asker's connection be.
+            return Answer(asker, number, actor.last_death)
         actor.questions.append((asker, number, since))
         return None
 
@@ -454,7 +449,7 @@ class Registry:
 
     def certificate(self, actor_id: str) -> DeathCertificate | None:
         """Returns how an actor died, None when it lives or is forgotten."""
-        return self._dead[actor_id][0] if actor_id in self._dead else None
+        return self._dead.get(actor_id)
 
     def pids(self) -> list[int]:
         """Returns the processes that have not ended."""
@@ -484,5 +479,5 @@ def _is_own_wish(actor: Actor) -> bool:
 def _is_of_this_process(actor: Actor, pid: int) -> bool:
     """May this be the process that the actor has now? Which one that is may not be known yet while it starts."""
     if actor.state == "starting":
-        return not actor.deaths or actor.deaths[-1][1].pid != pid
+        return actor.last_death is None or actor.last_death.pid != pid
     return actor.pid == pid
