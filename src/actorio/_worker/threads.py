@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from actorio._wire.messages import Inbound
     from actorio._worker.executor import Executor
 
+# How often it is looked whether the last answers have left, in seconds.
+_MOMENT = 0.001
+
 
 class ThreadDispatcher:
     """Hands calls to threads.
@@ -51,6 +54,8 @@ class ThreadDispatcher:
         self._is_closed = False
         # One of the calls that ran when the end began has ended.
         self._others_ended = threading.Event()
+        # As many as there are threads whose calls have ended and whose answers may not have left yet.
+        self._answering: list[Connection] = []
 
     def on_requests(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
         """Takes a batch of requests, in order. In the loop's thread."""
@@ -84,8 +89,10 @@ class ThreadDispatcher:
                     self._end(self, end)
                     return
                 connection = call[0]
+                self._answering.append(connection)
                 call = self._next()
                 connection.reply_now(frame, more_follow=call is not None)
+                self._answering.pop()
 
     def _next(self) -> Delivered | None:
         """Says that a call has ended; returns the one to go on with, None when none waits."""
@@ -115,6 +122,8 @@ class ThreadDispatcher:
         while self._mailbox.running > 1 and time.monotonic() < deadline:
             self._others_ended.wait(deadline - time.monotonic())
             self._others_ended.clear()
+        while self._answering and time.monotonic() < deadline:
+            time.sleep(_MOMENT)
 
     def _execute(self, call: Delivered) -> bytes:
         executor, meter, started = self._executor, self._meter, 0.0
