@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from actorio._caller.requests import Requests
-from actorio._wire.messages import Create, Find, List
+from actorio._wire.messages import Create, Drop, Find, List
 from actorio.exceptions import RaySystemError
 
 
@@ -32,14 +32,14 @@ def pipe():
 
 
 def asked(requests):
-    return [each.message for each in requests.unanswered()]
+    return [each.message for _, each in requests.unanswered()]
 
 
 def test_what_was_sent_and_not_answered_is_asked_again_with_all_that_goes_along(pipe):
     requests = Requests()
     request = requests.open(creation(), b"identity", pipe)
     request.note_sent()
-    (again,) = requests.unanswered()
+    ((_, again),) = requests.unanswered()
     assert (again.message, again.payload, again.descriptors) == (
         Create("a", "Account", id=request.number),
         b"identity",
@@ -81,15 +81,13 @@ def test_a_refusal_is_raised_where_the_answer_is_waited_for():
         request.wait(0)
 
 
-def test_an_actor_that_nobody_wants_any_more_is_not_asked_for_again(pipe):
+def test_an_actor_that_this_process_keeps_no_more_is_asked_for_and_let_go_of():
     requests = Requests()
-    requests.open(creation("unwanted"), b"", pipe).note_sent()
-    requests.open(creation("wanted")).note_sent()
-    requests.open(creation("detached", is_detached=True)).note_sent()
-    requests.withdraw_creation("unwanted")
-    requests.withdraw_creation("detached")
-    assert [message.actor_id for message in asked(requests)] == ["wanted", "detached"]
-    assert not any(map(is_open, pipe))
+    requests.open(creation("given away")).note_sent()
+    requests.open(creation("kept")).note_sent()
+    requests.note_dropped("given away")
+    first, second, third = asked(requests)
+    assert (first.actor_id, second, third.actor_id) == ("given away", Drop("given away"), "kept")
 
 
 def test_at_the_end_of_the_session_whoever_waits_is_told():

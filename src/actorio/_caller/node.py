@@ -7,6 +7,7 @@ no result passes here. What a killed node has not answered is asked again of its
 
 from __future__ import annotations
 
+import operator
 import os
 import threading
 from contextlib import suppress
@@ -74,7 +75,7 @@ class NodeClient:
         self._on_lost = on_lost
         self._requests = Requests()
         # Actors that this process has had ended, the last ones: a node may be killed before it has passed that on.
-        self._ended: dict[str, Message] = {}
+        self._ended: dict[str, tuple[int, Asked]] = {}
         # Questions that may stay open for long: what to ask again of a new node, and whom to tell.
         self._deaths: dict[int, tuple[m.AskDeath, Callable[[DeathCertificate | None], None]]] = {}
         self._watches: dict[int, tuple[m.Watch, OnEvent]] = {}
@@ -182,14 +183,14 @@ class NodeClient:
         self.send(message)
 
     def _note_ended(self, actor_id: str, message: Message) -> None:
-        self._ended[actor_id] = message
+        self._ended[actor_id] = (self._requests.number(), Asked(message))
         if len(self._ended) > _MAX_ENDED:
             with suppress(KeyError, RuntimeError, StopIteration):
                 del self._ended[next(iter(self._ended))]
 
     def let_go(self, actor_id: str, count: int) -> None:
         """This process has so many reasons less to keep an actor, and none that is left."""
-        self._requests.withdraw_creation(actor_id)
+        self._requests.note_dropped(actor_id)
         self.offer(m.Drop(actor_id, count))
 
     def report_end(self, certificate: DeathCertificate, timeout: float) -> None:
@@ -275,8 +276,9 @@ class NodeClient:
     def _repeated(self) -> Iterator[Asked]:
         """Yields what the last node knew of this process, and what it has not answered."""
         yield from map(Asked, self.holdings())
-        yield from self._requests.unanswered()
-        yield from map(Asked, list(self._ended.values()))
+        # In the order in which they were said: a name may have gone from one actor to the next.
+        orders = sorted([*self._requests.unanswered(), *list(self._ended.values())], key=operator.itemgetter(0))
+        yield from [asked for _, asked in orders]
         yield from [Asked(question) for question, _ in list(self._deaths.values())]
         yield from [Asked(watch) for watch, _ in list(self._watches.values())]
 

@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from actorio._model.errors import RaySystemError
-from actorio._wire.messages import Create
+from actorio._wire.messages import Create, Drop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,13 +37,14 @@ class Request:
     Attributes:
         is_sent: a node has it, or had it; otherwise whoever asks is still about to send it.
         is_unattended: nobody waits for the answer.
+        is_dropped: an actor was asked for that this process keeps no more.
     """
 
     def __init__(self, number: int, asked: Asked) -> None:
         self.number = number
         self.asked = asked
         self.is_sent = False
-        self.is_unattended = False
+        self.is_unattended = self.is_dropped = False
         self.payload = b""
         self._failure: Exception | None = None
         self.is_there = threading.Event()
@@ -94,12 +95,11 @@ class Requests:
         if request is not None:
             request.end(payload, failure)
 
-    def withdraw_creation(self, actor_id: str) -> None:
-        """Nobody wants the actor any more: no other node is to be asked for it."""
+    def note_dropped(self, actor_id: str) -> None:
+        """This process keeps the actor no more; another one may: it has to be made, and let go of."""
         for request in list(self._open.values()):
             message = request.asked.message
-            if isinstance(message, Create) and message.actor_id == actor_id and not message.is_detached:
-                self.end(request.number)
+            request.is_dropped |= isinstance(message, Create) and message.actor_id == actor_id
 
     def make_room(self, most: int, timeout: float) -> None:
         """Waits for the oldest unattended creation when there are so many of them: each has descriptors."""
@@ -107,9 +107,13 @@ class Requests:
         if len(waiting) >= most:
             waiting[0].is_there.wait(timeout)
 
-    def unanswered(self) -> Iterator[Asked]:
-        """Yields what another node has to be asked."""
-        return (request.asked for request in list(self._open.values()) if request.is_sent)
+    def unanswered(self) -> Iterator[tuple[int, Asked]]:
+        """Yields what another node has to be asked, with the numbers that say in which order."""
+        for request in list(self._open.values()):
+            if request.is_sent:
+                yield request.number, request.asked
+            if request.is_sent and request.is_dropped and isinstance(request.asked.message, Create):
+                yield request.number, Asked(Drop(request.asked.message.actor_id))
 
     def end_all(self, reason: str) -> None:
         """Ends them all: there is nobody to answer."""

@@ -139,9 +139,12 @@ class Lifecycle:
             self.outputs.finish(message.actor_id)
             self.perform(self._registry.fork_failed(message.actor_id, message.reason, now))
 
+    def kill_groups(self) -> None:
+        """Kills what actors have started: they have died with the zygote, and it not with them."""
+        self.nursery.signal(list(self._actors_by_pid), signal.SIGKILL)
+
     def lose_all(self, detail: str) -> None:
         """The zygote has died, and all actors with it."""
-        self.nursery.signal(list(self._actors_by_pid), signal.SIGKILL)
         self._actors_by_pid.clear()
         self.outputs.finish_all()
         self.perform(self._registry.all_died("zygote_lost", detail, time.monotonic()))

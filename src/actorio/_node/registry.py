@@ -85,6 +85,8 @@ class Registry:
 
     def __init__(self, random: Callable[[], float], is_memory_short: Callable[[], bool] = bool) -> None:
         self.living: dict[str, Actor] = {}
+        # Not everybody has said yet whom he keeps: nobody ends for want of that. Whoever ends it releases all.
+        self.is_settling = False
         self.names = Names()
         self._random = random
         self._is_memory_short = is_memory_short
@@ -391,6 +393,8 @@ class Registry:
     def release(self, actor_ids: Iterable[str], now: float) -> list[Instruction]:
         """Ends those of the actors that nobody keeps any more."""
         done: list[Instruction] = []
+        if self.is_settling:
+            return done
         for actor_id in actor_ids:
             actor = self.living.get(actor_id)
             if actor is not None and not actor.spec.is_detached and not self._holders.is_held(actor_id):

@@ -275,6 +275,8 @@ class Node:
     def _on_zygote_lost(self) -> None:
         """All actors have died with it; those that may be restarted are, from another one."""
         pid = self._life.nursery.pid
+        # By this nursery, which knows that its zygote is no more, and not by the next one.
+        self._life.kill_groups()
         if self.ended.done() or self._is_finishing:
             return
         is_hopeless = self._zygotes.died(time.monotonic(), random.random) is None
@@ -295,7 +297,7 @@ class Node:
         """Begins as the successor of a node that was killed: with the actors that the zygote has kept."""
         self._start_error = ""
         # Whoever was connected to the node before comes in a moment.
-        self._is_settling = True
+        self._is_settling = self._registry.is_settling = True
         for message, payload, descriptors in kept:
             if isinstance(message, m.Kept):
                 self._life.adopt(message, Spec.decode(payload), descriptors)
@@ -304,7 +306,7 @@ class Node:
         self._loop.call_later(_REJOIN_TIMEOUT, self._release_the_unheld)
 
     def _release_the_unheld(self) -> None:
-        self._is_settling = False
+        self._is_settling = self._registry.is_settling = False
         self._life.perform(self._registry.release(list(self._registry.living), time.monotonic()))
         self._end_if_alone()
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller import revival
@@ -18,6 +18,7 @@ from actorio.engines.directory import Sessions, named
 from actorio.engines.launch import Launch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
@@ -64,10 +65,11 @@ class Session:
             self.directory, launch = _find(address, has_wishes=bool(options.preload))
             # Imported while the node's interpreter starts: together they take half of what they take in turn. So this
             # module itself imports little at its top.
-            from actorio._model.errors import RaySystemError
-            from actorio.engines.output import OutputPrinter
+            with _undoing(launch, self.directory):
+                from actorio._model.errors import RaySystemError
+                from actorio.engines.output import OutputPrinter
 
-            self._printer = OutputPrinter(is_shown=options.log_to_driver)
+                self._printer = OutputPrinter(is_shown=options.log_to_driver)
             try:
                 self.node = self._connect() if launch is None else self._join(launch, options)
             except (OSError, RaySystemError):
@@ -84,16 +86,13 @@ class Session:
         self._process = launch.process
         revival.note_started(launch.process)
         try:
-            launch.configure(options.preload)
-            return self._connect()
-        except BaseException as error:
-            _kill_family(self._process)
-            self.directory.remove()
-            if isinstance(error, OSError):
-                from actorio._model.errors import RaySystemError
+            with _undoing(launch, self.directory):
+                launch.configure(options.preload)
+                return self._connect()
+        except OSError as error:
+            from actorio._model.errors import RaySystemError
 
-                raise RaySystemError(f"the node did not start: {error}") from error
-            raise
+            raise RaySystemError(f"the node did not start: {error}") from error
 
     def _connect(self) -> NodeClient:
         from actorio._caller.node import NodeClient
@@ -133,6 +132,18 @@ class Session:
             self._process.returncode = 0
 
 
+@contextmanager
+def _undoing(launch: Launch | None, directory: SessionDirectory) -> Iterator[None]:
+    """Takes a session back whose start fails, or is interrupted by Ctrl-C."""
+    try:
+        yield
+    except BaseException:
+        if launch is not None:
+            _kill_family(launch.process)
+            directory.remove()
+        raise
+
+
 def _kill_family(process: subprocess.Popen[bytes]) -> None:
     """Kills a node and its zygote, which share a process group; the actors end with the zygote."""
     with suppress(ProcessLookupError):
@@ -158,7 +169,11 @@ def _find(address: str, *, has_wishes: bool) -> tuple[SessionDirectory, Launch |
                 "there is no running session to join: call init() without address='auto' to start one"
             )
         directory = sessions.create()
-        return directory, Launch(directory)
+        try:
+            return directory, Launch(directory)
+        except BaseException:
+            directory.remove()
+            raise
 
 
 class _Slot:
