@@ -4,6 +4,7 @@ import os
 import threading
 
 import pytest
+from tests.descriptors import is_open
 
 from actorio._caller.requests import Requests
 from actorio._wire.messages import Create, Drop, Find, List
@@ -12,14 +13,6 @@ from actorio.exceptions import RaySystemError
 
 def creation(actor_id="a", **options):
     return lambda number: Create(actor_id, "Account", id=number, **options)
-
-
-def is_open(descriptor):
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture

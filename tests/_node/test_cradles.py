@@ -5,16 +5,9 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.descriptors import is_open
 
 from actorio._node.cradles import Cradle, Cradles, _runs, is_alive
-
-
-def is_open(descriptor):
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ To be asked twice does no harm, since the node knows an actor by the id that its
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from actorio._model.errors import RaySystemError
+from actorio._transport.descriptors import close_all
 from actorio._wire.messages import Create, Drop
 
 if TYPE_CHECKING:
@@ -37,14 +37,15 @@ class Request:
     Attributes:
         is_sent: a node has it, or had it; otherwise whoever asks is still about to send it.
         is_unattended: nobody waits for the answer.
-        is_dropped: an actor was asked for that this process keeps no more.
+        sequel: what another node is told after it: that this process keeps the actor no more.
     """
 
     def __init__(self, number: int, asked: Asked) -> None:
         self.number = number
         self.asked = asked
         self.is_sent = False
-        self.is_unattended = self.is_dropped = False
+        self.is_unattended = False
+        self.sequel: Drop | None = None
         self.payload = b""
         self._failure: Exception | None = None
         self.is_there = threading.Event()
@@ -56,8 +57,7 @@ class Request:
     def end(self, payload: bytes, failure: Exception | None) -> None:
         """Ends the wait."""
         self.payload, self._failure = payload, failure
-        for descriptor in self.asked.descriptors:
-            os.close(descriptor)
+        close_all(self.asked.descriptors)
         self.is_there.set()
 
     def wait(self, timeout: float) -> bool:
@@ -99,7 +99,8 @@ class Requests:
         """This process keeps the actor no more; another one may: it has to be made, and let go of."""
         for request in list(self._open.values()):
             message = request.asked.message
-            request.is_dropped |= isinstance(message, Create) and message.actor_id == actor_id
+            if isinstance(message, Create) and message.actor_id == actor_id:
+                request.sequel = Drop(actor_id)
 
     def make_room(self, most: int, timeout: float) -> None:
         """Waits for the oldest unattended creation when there are so many of them: each has descriptors."""
@@ -110,10 +111,11 @@ class Requests:
     def unanswered(self) -> Iterator[tuple[int, Asked]]:
         """Yields what another node has to be asked, with the numbers that say in which order."""
         for request in list(self._open.values()):
-            if request.is_sent:
-                yield request.number, request.asked
-            if request.is_sent and request.is_dropped and isinstance(request.asked.message, Create):
-                yield request.number, Asked(Drop(request.asked.message.actor_id))
+            if not request.is_sent:
+                continue
+            yield request.number, request.asked
+            if request.sequel is not None:
+                yield request.number, Asked(request.sequel)
 
     def end_all(self, reason: str) -> None:
         """Ends them all: there is nobody to answer."""

@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from actorio._transport.descriptors import close_all
 from actorio._transport.sockets import peer_pid, receive
 from actorio._wire.frames import ProtocolError
 from actorio._wire.messages import Hello, control_reader, encode
@@ -159,8 +160,7 @@ class Client:
         if self._pidfd >= 0:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
-        for descriptor in self.descriptors:
-            os.close(descriptor)
+        close_all(self.descriptors)
         self._on_end(self)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from actorio._transport.descriptors import close_all
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -35,8 +37,8 @@ class Cradles:
     def forget(self, actor_id: str) -> None:
         """Closes what was kept of an actor."""
         cradle = self.by_id.pop(actor_id, None)
-        for descriptor in cradle.descriptors if cradle is not None else ():
-            os.close(descriptor)
+        if cradle is not None:
+            close_all(cradle.descriptors)
 
     def are_missed(self) -> bool:
         """Is there a detached actor, or one whose owner lives?"""

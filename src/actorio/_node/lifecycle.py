@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from typing import TYPE_CHECKING
 
 from actorio._node import instructions as do
 from actorio._node.outputs import Outputs
-from actorio._transport.descriptors import explain_exhaustion
+from actorio._transport.descriptors import close_all, explain_exhaustion
 from actorio._transport.sockets import unlink
 from actorio._wire.messages import Exited, Fork, Forked, ForkFailed, Kept
 
@@ -60,8 +59,7 @@ class Lifecycle:
 
     def discard(self, actor_id: str) -> None:
         """Lets go of what was laid for an actor that is not to be."""
-        for descriptor in self._cradles.pop(actor_id, ()):
-            os.close(descriptor)
+        close_all(self._cradles.pop(actor_id, ()))
 
     def perform(self, instructions: Iterable[Instruction]) -> None:
         """Does what the registry has returned."""

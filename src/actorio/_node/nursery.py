@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actorio._node.cradles import is_alive
+from actorio._transport.descriptors import close_all
 from actorio._wire.frames import ProtocolError
 from actorio._wire.messages import Drivers, Finish, Forget, Signal, encode, zygote_reader
 
@@ -80,7 +81,7 @@ class Nursery:
                 data, descriptors, closing = self._out[0]
                 rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
                 sent = self._sock.sendmsg([data], rights)
-                _close(closing)
+                close_all(closing)
                 if sent < len(data):
                     self._out[0] = (data[sent:], [], [])
                 else:
@@ -93,7 +94,7 @@ class Nursery:
         except OSError:
             # It has gone; the reader says so.
             while self._out:
-                _close(self._out.popleft()[2])
+                close_all(self._out.popleft()[2])
         if self._is_watched:
             self._is_watched = False
             self._loop.remove_writer(self._sock.fileno())
@@ -150,8 +151,3 @@ class Nursery:
         except ChildProcessError:
             # The child of a node before this one.
             return is_alive(self.pid)
-
-
-def _close(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)

@@ -26,6 +26,7 @@ from actorio._node.news import News
 from actorio._node.nursery import Nursery
 from actorio._node.registry import Registry
 from actorio._node.spec import Spec
+from actorio._transport.descriptors import close_all
 from actorio._transport.directories import remove_session
 from actorio._transport.loops import new_loop
 from actorio._transport.sockets import accept
@@ -80,7 +81,7 @@ class Node:
         self._news.outputs = self._life.outputs
         self._life.nursery = Nursery(loop, zygote, zygote_pid, self._on_zygote_news, self._on_zygote_lost)
         self._clients: set[Client] = set()
-        self._is_ending = self._is_finishing = self._is_settling = False
+        self._is_ending = self._is_finishing = False
         # How often another zygote is worth a try.
         self._zygotes = RestartBudget(_ZYGOTES, RestartPolicy(window=60.0))
         # Set by the zygote's first message: "" when all is well.
@@ -155,7 +156,7 @@ class Node:
             self._end_if_alone()
 
     def _end_if_alone(self) -> None:
-        if not self._is_settling and not self._has_company():
+        if not self._registry.is_settling and not self._has_company():
             self._end("its driver has ended")
 
     def _has_company(self) -> bool:
@@ -186,7 +187,7 @@ class Node:
             membership,
         )
         if self._registry.knows(spec.actor_id):
-            _close(descriptors)
+            close_all(descriptors)
         else:
             self._life.lay(spec.actor_id, tuple(descriptors))
         self._life.perform(self._registry.create(client, message.id, spec, gets_existing=message.gets_existing))
@@ -297,7 +298,7 @@ class Node:
         """Begins as the successor of a node that was killed: with the actors that the zygote has kept."""
         self._start_error = ""
         # Whoever was connected to the node before comes in a moment.
-        self._is_settling = self._registry.is_settling = True
+        self._registry.is_settling = True
         for message, payload, descriptors in kept:
             if isinstance(message, m.Kept):
                 self._life.adopt(message, Spec.decode(payload), descriptors)
@@ -306,7 +307,7 @@ class Node:
         self._loop.call_later(_REJOIN_TIMEOUT, self._release_the_unheld)
 
     def _release_the_unheld(self) -> None:
-        self._is_settling = self._registry.is_settling = False
+        self._registry.is_settling = False
         self._life.perform(self._registry.release(list(self._registry.living), time.monotonic()))
         self._end_if_alone()
 
@@ -371,11 +372,6 @@ class Node:
             client.send(m.Stopped(self._life.killed))
             client.flush_blocking(_LAST_GRACE)
         self.ended.set_result(None)
-
-
-def _close(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
 
 
 def _reap(pid: int) -> None:

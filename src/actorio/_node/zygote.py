@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from actorio._node.boot import encode as encode_boot
 from actorio._node.cradles import Cradle, Cradles, is_alive
+from actorio._transport.descriptors import close_all
 from actorio._transport.directories import remove_session
 from actorio._transport.sockets import accept, receive, send_all
 from actorio._wire.frames import ProtocolError
@@ -181,8 +182,7 @@ class Zygote:
         sock.close()
         self._sock = None
         self._orphaned_at = time.monotonic()
-        for descriptor in self._descriptors:
-            os.close(descriptor)
+        close_all(self._descriptors)
         self._descriptors.clear()
 
     def _is_worth_waiting(self) -> bool:
@@ -225,8 +225,7 @@ class Zygote:
             self._children[pid] = message.actor_id
             self._tell(Forked(message.actor_id, pid))
         self._cradles.keep(message.actor_id, Cradle(spec, tuple(kept), message.owner_pid))
-        for descriptor in closed:
-            os.close(descriptor)
+        close_all(closed)
 
     def _fork(self, own: list[int], reading: list[int]) -> int:
         zygote = os.getpid()
@@ -266,8 +265,7 @@ class Zygote:
         os.dup2(stderr, 2)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
-        for descriptor in (stdout, stderr, null, *reading, self._wake_read, self._wake_write, *self._descriptors):
-            os.close(descriptor)
+        close_all((stdout, stderr, null, *reading, self._wake_read, self._wake_write, *self._descriptors))
         self._cradles.close_inherited()
         self._adoption.close()
         os.close(self._boot.lock)

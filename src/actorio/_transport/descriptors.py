@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import resource
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def raise_limit() -> int:
@@ -30,6 +34,12 @@ def explain_exhaustion(error: OSError) -> OSError:
         f"{whose} has no file descriptors left (limit {soft}, hard limit {hard}): a caller uses one per actor that it "
         "calls, the node two per actor. Raise the hard limit (`ulimit -Hn`, LimitNOFILE=) or use fewer actors",
     )
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Closes descriptors that are open."""
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def memory_file(data: bytes) -> int:
