@@ -224,6 +224,23 @@ def stay(arrived):
     threading.Event().wait()
 
 
+def receive_beside_the_main_thread(number, gate):
+    """Have a signal come once the main thread sleeps, and another thread receive it: nothing wakes the main one."""
+
+    def receive():
+        wait_for(gate)
+        while sys._current_frames()[threading.main_thread().ident].f_code.co_name != "work":
+            threading.Event().wait(0.001)
+        signal.pthread_kill(threading.get_ident(), number)
+
+    threading.Thread(target=receive, daemon=True).start()
+
+
+def note_signals(number, path):
+    """Handle a signal by a note of it."""
+    signal.signal(number, lambda *_: note(path, "heard"))
+
+
 def raise_lookup_error():
     raise LookupError("nothing there")
 

@@ -309,6 +309,39 @@ def test_the_children_of_an_actor_end_with_it_whatever_they_think_of_sigterm(ses
     assert ends(child)
 
 
+# -- signals -------------------------------------------------------------------------------------------------------
+
+beside = pytest.mark.parametrize("kind", ["plain", "threaded"])
+
+
+@beside
+def test_a_threaded_actor_does_not_oversleep_its_end(kind, session, tmp_path):
+    actor = tidy(kind, tmp_path / "notes")
+    pid = actorio.get(actor.pid.remote())
+    actorio.get(actor.run.remote(people.receive_beside_the_main_thread, signal.SIGTERM, tmp_path / "gate"))
+    (tmp_path / "gate").touch()
+    assert ends(pid)
+    assert notes(tmp_path / "notes") == TIDY
+
+
+def test_a_threaded_actor_does_not_oversleep_signals_of_its_own(session, tmp_path):
+    actor = make()
+    actorio.get(actor.run.remote(people.note_signals, signal.SIGUSR2, tmp_path / "notes"))
+    actorio.get(actor.run.remote(people.receive_beside_the_main_thread, signal.SIGUSR2, tmp_path / "gate"))
+    (tmp_path / "gate").touch()
+    assert wait_until(lambda: notes(tmp_path / "notes") == ["heard"])
+
+
+def test_the_signals_of_a_forked_child_do_not_wake_its_actor(session):
+    def whom_a_child_tells():
+        pid = os.fork()
+        if not pid:
+            os._exit(signal.set_wakeup_fd(-1) == -1)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    assert actorio.get(make().run.remote(whom_a_child_tells)) == 1
+
+
 # -- watching ------------------------------------------------------------------------------------------------------
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from actorio._transport.sockets import connect, listen, unlink
@@ -98,13 +99,23 @@ def reap() -> None:
             _STARTED.remove(process)
 
 
-def wait_all(timeout: float) -> None:
-    """Waits until all nodes started here have ended, for at most ``timeout`` seconds."""
+def end_all(timeout: float) -> None:
+    """Waits until all nodes started here have ended; kills those that have not after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     reap()
     while _STARTED and time.monotonic() < deadline:
         time.sleep(_PAUSE)
         reap()
+    for process in _STARTED:
+        kill_family(process)
+    _STARTED.clear()
+
+
+def kill_family(process: subprocess.Popen[bytes]) -> None:
+    """Kills a node and a zygote that it has started, which share its process group; actors end with their zygote."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def disown() -> None:

@@ -149,6 +149,7 @@ class Lifecycle:
 
     def _bury(self, dead: do.Bury) -> None:
         self.discard(dead.actor_id)
-        self.nursery.forget(dead.actor_id)
         unlink(dead.address)
         unlink(f"{dead.address}.stack")
+        # Last: should this node be killed meanwhile, the next one hears of the actor, and buries it again.
+        self.nursery.forget(dead.actor_id)

@@ -40,6 +40,7 @@ from actorio._worker.dispatcher import LoopDispatcher
 from actorio._worker.ending import PATIENCE, Ending, leave, leave_by_signal
 from actorio._worker.executor import ActorEndsError, Executor, StopRequestedError, ends_by
 from actorio._worker.inspection import dump_path, install_stack_dump
+from actorio._worker.rousing import Rouser
 from actorio._worker.stall import StallWatch
 from actorio._worker.surroundings import forget_the_template, settle_in, take_over
 from actorio._worker.threads import ThreadDispatcher
@@ -238,7 +239,8 @@ class _Life:
             self._fail(error)
         self.executor = executor
         dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, self._end_in_thread)
-        threading.Thread(target=self._serve, args=(dispatcher,), name="actorio-mailbox", daemon=True).start()
+        serving = threading.Thread(target=self._serve, args=(dispatcher, Rouser()), name="actorio-mailbox", daemon=True)
+        serving.start()
         with suppress(StopRequestedError):
             self._is_interruptible = True
             if not self._is_stop_asked:
@@ -267,8 +269,9 @@ class _Life:
             leave(end.code)
         _leave_it_to_another_thread()
 
-    def _serve(self, dispatcher: ThreadDispatcher) -> None:
+    def _serve(self, dispatcher: ThreadDispatcher, rouser: Rouser) -> None:
         loop = new_loop()
+        rouser.listen(loop)
         Server(loop, self.listener, dispatcher.on_requests)
         loop.run_forever()
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
-import subprocess
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller import revival
@@ -46,7 +44,6 @@ class Session:
     def __init__(self, options: InitOptions) -> None:
         raise_limit()
         address = options.address or os.environ.get(_ADDRESS_VARIABLE, "")
-        self._process: subprocess.Popen[bytes] | None = None
         self._enter(address, options)
         # Imported by now.
         from actorio._caller.creation import Home
@@ -83,7 +80,6 @@ class Session:
 
     def _join(self, launch: Launch, options: InitOptions) -> NodeClient:
         """Tells a node that was started for this driver what to do, and connects to it."""
-        self._process = launch.process
         revival.note_started(launch.process)
         try:
             with _undoing(launch, self.directory):
@@ -106,30 +102,19 @@ class Session:
         has_answered = self.node.stop(_STOP_TIMEOUT)
         self.runtime.close()
         self.node.close()
-        if self._process is not None:
-            self._wait(self._process, is_over=self.node.is_over, has_answered=has_answered)
-        self._printer.close()
-
-    def _wait(self, process: subprocess.Popen[bytes], *, is_over: bool, has_answered: bool) -> None:
-        if has_answered and not is_over:
+        if has_answered and not self.node.is_over:
             # Others need the session, and with it the node that this process has started.
-            process.returncode = 0
             revival.disown()
-            return
-        try:
-            process.wait(_EXIT_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            _kill_family(process)
-        revival.wait_all(_EXIT_TIMEOUT)
-        self.directory.remove_when_over()
+        else:
+            revival.end_all(_EXIT_TIMEOUT)
+            self.directory.remove_when_over()
+        self._printer.close()
 
     def abandon(self) -> None:
         """Forgets the session in a forked child: it belongs to the parent."""
         self.runtime.abandon()
         self.directory.abandon()
         revival.disown()
-        if self._process is not None:
-            self._process.returncode = 0
 
 
 @contextmanager
@@ -139,16 +124,9 @@ def _undoing(launch: Launch | None, directory: SessionDirectory) -> Iterator[Non
         yield
     except BaseException:
         if launch is not None:
-            _kill_family(launch.process)
+            revival.kill_family(launch.process)
             directory.remove()
         raise
-
-
-def _kill_family(process: subprocess.Popen[bytes]) -> None:
-    """Kills a node and its zygote, which share a process group; the actors end with the zygote."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _find(address: str, *, has_wishes: bool) -> tuple[SessionDirectory, Launch | None]:
