@@ -111,7 +111,11 @@ def _tracker_pipe() -> set[tuple[str, str]]:
 def _session_directories() -> set[str]:
     # Only where this run's sessions live: those of other programs on the machine come and go.
     room = Path(os.environ["XDG_RUNTIME_DIR"]) / "actorio"
-    return {str(entry) for entry in room.iterdir()} if room.is_dir() else set()
+    try:
+        return {str(entry) for entry in room.iterdir()}
+    except FileNotFoundError:
+        # It goes with the last session.
+        return set()
 
 
 def _is_initialized() -> bool:

@@ -336,11 +336,12 @@ class Model(RuleBasedStateMachine):
             assert life.is_told
 
     def hear_failed(self, life, _):
-        life.cause = life.cause or "unknown"
+        is_reason = life.cause is None
+        life.cause = life.cause or "not_started"
         comes_back = life.comes_back
         self.perform(self.registry.fork_failed(life.spec.actor_id, "no memory", self.tick()))
         assert life.state == ("waiting" if comes_back else "dead")
-        assert "no memory" in life.deaths[-1][1].detail
+        assert (life.deaths[-1][1].detail == "no memory") is is_reason
 
     def hear_exited(self, pid, code):
         (life,) = [life for life in self.living() if life.pid == pid]
@@ -479,7 +480,7 @@ class Model(RuleBasedStateMachine):
         made = self.registry.create(life.owner, number, life.spec)
         assert made == [do.Made(life.owner, number, life.spec.actor_id, b"", "")]
         if life.is_living:
-            self.holds.setdefault((life, life.owner), 1)
+            self.holds[life, life.owner] = self.holds.get((life, life.owner)) or 1
 
     @precondition(lambda self: self.lives)
     @rule(data=st.data(), may_restart=st.booleans())
@@ -998,6 +999,25 @@ def test_an_heir_whose_owner_has_gone_is_not_born():
     registry.peer_gone(heirs_owner.peer, "it has ended", 1.0)
     assert do.Fork not in kinds(registry.exited(7, -9, [], 2.0))
     assert registry.is_empty()
+
+
+def test_an_heir_whose_maker_was_interrupted_is_not_born():
+    registry = registry_with_one(name="bob")
+    registry.kill("a", DRIVER, 1.0)
+    registry.create(OWNER, 1, spec("b", name="bob"))
+    registry.create(OWNER, 2, spec("c", name="bob"))
+    (made,) = registry.drop("b", OWNER.peer, 1, 1.0)
+    assert (made.number, made.error) == (1, "its maker has been interrupted")
+    assert do.Fork("c") in registry.exited(7, -9, [], 2.0)
+
+
+def test_the_heir_of_another_driver_is_born_when_the_last_bearer_of_the_name_leaves():
+    other = Peer("driver b")
+    registry = registry_with_one(name="bob")
+    registry.kill("a", DRIVER, 1.0)
+    registry.create(other, 1, spec("b", name="bob", owner=other))
+    registry.end_all("shutdown", "", 1.0, OWNER.peer)
+    assert do.Fork("b") in registry.exited(7, -9, [], 2.0)
 
 
 def test_a_name_nobody_has_is_not_found_and_near_ones_are_shown():

@@ -79,7 +79,11 @@ class Scene:
 
 
 def in_constructor(scene, fault):
-    return scene.make(fault, scene.path("mark")).echo.remote("done")
+    actor = scene.make(fault, scene.path("mark"), "", scene.path("gate"))
+    ref = actor.echo.remote("done")
+    # Only now: a call to an actor that is dead already was not run.
+    Path(scene.path("gate")).touch()
+    return ref
 
 
 def pickling_the_call(scene, fault):

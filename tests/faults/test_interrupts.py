@@ -155,3 +155,35 @@ def test_ctrl_c_does_not_reach_actors(leaks):
     )
     assert (code, output, errors) == (0, "True False\n", "")
     assert leaks() == []
+
+
+@pytest.mark.parametrize("options", ["name='bob'", ""])
+def test_an_actor_whose_creation_is_interrupted_is_not_left_behind(options):
+    output = output_of(f"""
+    from actorio._model import runtime
+
+    class Echo:
+        def echo(self, value):
+            return value
+    class Interrupted(BaseException):
+        pass
+    def interrupt(*_):
+        raise Interrupted
+
+    node = actorio.init().address_info["node_pid"]
+    made = []
+    signal.signal(signal.SIGALRM, interrupt)
+    os.kill(node, signal.SIGSTOP)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        while True:
+            # Without a name one does not wait for the node, up to a point.
+            made.append(actorio.remote(Echo).options({options}).remote())
+    except Interrupted:
+        os.kill(node, signal.SIGCONT)
+    actor = actorio.remote(Echo).options({options}).remote()
+    print(actorio.get(actor.echo.remote(5)))
+    while len(runtime.current().list_actors().actors) > 1 + len(made):
+        time.sleep(0.01)
+    """)
+    assert output == ["5"]

@@ -137,6 +137,20 @@ def test_the_next_node_shows_every_actor(fresh_session):
     actorio.kill(actors[2])
 
 
+def test_how_an_actor_died_is_known_after_the_node_was_killed(fresh_session):
+    told, unheard = PLAIN.remote(), PLAIN.remote()
+    os.kill(get(unheard.pid.remote()), signal.SIGKILL)
+    told.die.remote()
+    with pytest.raises(ActorDiedError, match="its process exited with code 9"):
+        get(told.echo.remote(1))
+    assert wait_until(lambda: not inventory().actors)
+    replace_node()
+    with pytest.raises(ActorDiedError, match="its process exited with code 9"):
+        get(told.echo.remote(1))
+    with pytest.raises(ActorDiedError, match=r"nobody saw how .before the node of its session was replaced"):
+        get(unheard.echo.remote(1))
+
+
 def test_names_and_detached_lifetimes_survive_the_node(fresh_session):
     named = PLAIN.options(name="named", namespace=NAMESPACE).remote()
     lasting = PLAIN.options(name="lasting", namespace=NAMESPACE, lifetime="detached").remote()

@@ -9,6 +9,7 @@ from actorio._caller.arguments import dump_arguments, explain_arguments
 from actorio._caller.contexts import Contexts
 from actorio._caller.held import HeldCall
 from actorio._caller.pending import ERROR, PendingResult, result_of, running_loop
+from actorio._caller.recent import Recent
 from actorio._caller.retries import RetriedResult
 from actorio._model.argument import OWN, has_references, take_references
 from actorio._model.errors import RaySystemError
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Lent
 
+# An actor that was killed before so many others listens no more.
+_MAX_KILLED = 1000
+
 
 class Calls:
     """Makes calls, in whichever caller context runs.
@@ -37,17 +41,19 @@ class Calls:
         numbers: of calls and of references.
 
     Attributes:
-        killed: the addresses of actors that this process has killed: calls to them fail though they may still listen.
+        killed: the addresses of actors that this process has just killed: calls to them fail though they may still
+            listen.
         existing_contexts: None until the first call.
     """
 
     def __init__(self, session: str, losses: Losses, holdings: Holdings, numbers: Iterator[int]) -> None:
-        self.killed: set[str] = set()
+        self.killed: Recent[str, bool] = Recent(_MAX_KILLED)
         self.existing_contexts: Contexts | None = None
         self._session = session
         self._losses = losses
         self._holdings = holdings
         self._numbers = numbers
+        self._is_closed = False
         self._lock = threading.Lock()
 
     @property
@@ -56,7 +62,16 @@ class Calls:
         with self._lock:
             if self.existing_contexts is None:
                 self.existing_contexts = Contexts()
+                if self._is_closed:
+                    self.existing_contexts.close()
             return self.existing_contexts
+
+    def close(self) -> None:
+        """Closes every connection to an actor: what is pending ends, and so do calls that come too late."""
+        with self._lock:
+            self._is_closed = True
+        if self.existing_contexts is not None:
+            self.existing_contexts.close()
 
     # --- making -------------------------------------------------------------------------------------------------
 
@@ -216,7 +231,7 @@ class Calls:
         context = self.contexts.of(running_loop())
         try:
             return context.open(identity.address, self._losses.explainer(identity), is_ordered=identity.is_ordered)
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, ConnectionRefusedError, ConnectionAbortedError):
             return None
 
     def check_session(self, identity: ActorIdentity) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from actorio._caller.lane import Explain, Lane
 
+_FEW = 64
+
 
 class Context:
     """The lanes of one caller context.
@@ -27,6 +29,9 @@ class Context:
         self.pump = pump
         self.loop = loop
         self.lanes: dict[str, Lane] = {}
+        self._is_closed = False
+        # How many lanes there are when those that are lost are looked for.
+        self._many = _FEW
         # Two threads must not connect at once: their calls to one actor share one order.
         self._lock = threading.Lock()
 
@@ -35,12 +40,24 @@ class Context:
 
         Raises:
             OSError: nobody listens there.
+            ConnectionAbortedError: this process leaves its session.
         """
         with self._lock:
+            if self._is_closed:
+                raise ConnectionAbortedError("this process has left its session")
             lane = self.lanes.get(address)
             if lane is None or lane.is_lost:
                 lane = self.lanes[address] = self._connect(address, explain, is_ordered=is_ordered)
+                self._clear_away()
             return lane
+
+    def _clear_away(self) -> None:
+        """Forgets the lanes to actors that are dead, now and then."""
+        if len(self.lanes) >= self._many:
+            for address, lane in list(self.lanes.items()):
+                if lane.is_lost:
+                    self.lanes.pop(address, None)
+            self._many = max(_FEW, 2 * len(self.lanes))
 
     def _connect(self, address: str, explain: Explain, *, is_ordered: bool) -> Lane:
         sock = connect(address)
@@ -51,7 +68,9 @@ class Context:
         return lane
 
     def close(self) -> None:
-        """Closes every lane."""
+        """Closes every lane; there will be no others."""
+        with self._lock:
+            self._is_closed = True
         for lane in list(self.lanes.values()):
             lane.close()
         self.lanes.clear()
@@ -65,6 +84,7 @@ class Contexts:
         self.threads = Context(self.pump, None)
         self._loops: dict[asyncio.AbstractEventLoop, Context] = {}
         self._orphans: list[Lane] = []
+        self._is_closed = False
         self._lock = threading.Lock()
 
     def of(self, loop: asyncio.AbstractEventLoop | None) -> Context:
@@ -75,7 +95,11 @@ class Contexts:
         if context is None:
             with self._lock:
                 self._sweep()
-                context = self._loops[loop] = Context(self.pump, loop)
+                context = Context(self.pump, loop)
+                if self._is_closed:
+                    context.close()
+                else:
+                    self._loops[loop] = context
         return context
 
     def _sweep(self) -> None:
@@ -106,7 +130,9 @@ class Contexts:
                 lane.close()
 
     def close(self) -> None:
-        """Closes every lane of every context, and the pump."""
+        """Closes every lane of every context, and the pump. Whoever still waits for a result is told of its end."""
+        with self._lock:
+            self._is_closed = True
         for context in [self.threads, *self._loops.values()]:
             context.close()
         for lane in self._orphans:

@@ -142,14 +142,13 @@ class ActorMaker:
         # The node hands out weak handles: nothing travels.
         take_notes()
         descriptors = self._lay(birth)
-        if not create.name:
-            node.create(create, descriptors)
-            return b""
         try:
-            existing = node.create_named(create, data, descriptors)
-        except ValueError:
-            # The name is taken. After any other error the actor may live.
+            existing = node.create_named(create, data, descriptors) if create.name else node.create(create, descriptors)
+        except BaseException as error:
             unlink(birth.address)
+            if not isinstance(error, ValueError):
+                # Interrupted, or too late: the actor may be on its way, and nobody will ever have a handle on it.
+                node.let_go(birth.actor_id, 1)
             raise
         if existing:
             unlink(birth.address)

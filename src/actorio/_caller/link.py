@@ -6,6 +6,8 @@ what has to be said again, and goes on. What is sent meanwhile waits.
 
 from __future__ import annotations
 
+import errno
+import select
 import socket
 import threading
 import time
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from actorio._caller import revival
 from actorio._model.errors import RaySystemError
-from actorio._transport.sockets import peer_pid, send_all
+from actorio._transport.sockets import send_all
 from actorio._wire import messages as m
 from actorio._wire.frames import FrameReader, ProtocolError
 
@@ -59,6 +61,8 @@ class NodeLink:
         # Whoever has it closed is not to be told of its end, and wants no other node.
         self.is_closing = False
         self.node_pid = self.zygote_pid = 0
+        # What the node that is being greeted has answered.
+        self._welcome: m.Welcome | None = None
         self._directory = directory
         self._hello = hello
         self._handle = handle
@@ -70,26 +74,37 @@ class NodeLink:
         self._reader: FrameReader[Control] = m.control_reader()
         self._sock = self._connect(revival.connect_or_revive(directory))
         self._thread = threading.Thread(target=self._run, name="actorio-node-client", daemon=True)
+
+    def start(self) -> None:
+        """Begins to read."""
         self._thread.start()
 
     def _connect(self, sock: socket.socket) -> socket.socket:
         """Greets a node; returns the connection to it."""
         self._reader = m.control_reader()
-        self.node_pid, self.zygote_pid = peer_pid(sock), 0
+        self._welcome = None
         try:
             send_all(sock, m.encode(self._hello))
             sock.settimeout(_START_TIMEOUT)
-            while not self.zygote_pid:
-                self._take(self._first_words(sock))
+            self._await_welcome(sock)
             sock.settimeout(None)
         except BaseException:
             sock.close()
             raise
         return sock
 
+    def _await_welcome(self, sock: socket.socket) -> None:
+        while self._welcome is None:
+            self._take(self._first_words(sock))
+        if self._welcome.error:
+            raise RaySystemError(f"the session did not start: {self._welcome.error}")
+
     def _first_words(self, sock: socket.socket) -> bytes:
         try:
             data = sock.recv(4096)
+        except TimeoutError:
+            text = f"it has not answered for {_START_TIMEOUT:g} seconds and may be stopped; `actorio stop` ends it"
+            raise TimeoutError(errno.ETIMEDOUT, f"the node of the session {self._directory}: {text}") from None
         except ConnectionResetError:
             data = b""
         if not data:
@@ -101,8 +116,7 @@ class NodeLink:
         for message, payload in self._reader.feed(data):
             if isinstance(message, m.Welcome):
                 self.node_pid, self.zygote_pid = message.node_pid, message.zygote_pid
-                if message.error:
-                    raise RaySystemError(f"the session did not start: {message.error}")
+                self._welcome = message
                 continue
             if isinstance(message, m.Stopped) and message.is_over:
                 # There is no other node to look for.
@@ -145,10 +159,29 @@ class NodeLink:
         raise RaySystemError(self.farewell())
 
     def offer(self, message: Message) -> None:
-        """Sends a message if there is a node; for what another node will be told anyway. Never waits."""
-        with suppress(OSError), self._lock:
-            if not self.is_lost:
-                send_all(self._sock, m.encode(message))
+        """Sends a message if there is a node; for what another node will be told anyway. Waits for no other node."""
+        try:
+            with self._lock:
+                if not self.is_lost:
+                    send_all(self._sock, m.encode(message))
+        except OSError as error:
+            if error.errno is None:
+                # A signal handler's: `TimeoutError` is one as well.
+                raise
+
+    def send_within(self, message: Message, seconds: float) -> bool:
+        """Sends a short message; returns False when there is no node, or it takes nothing for so long."""
+        if not self._lock.acquire(timeout=seconds):
+            return False
+        try:
+            if not _is_writable(self._sock, seconds):
+                return False
+            send_all(self._sock, m.encode(message))
+        except OSError:
+            return False
+        finally:
+            self._lock.release()
+        return True
 
     def _is_replaced(self, sock: socket.socket) -> bool:
         """Waits until the reading thread has seen the end of a connection; returns whether there is another."""
@@ -168,12 +201,15 @@ class NodeLink:
             "neither started nor ended; call actorio.shutdown() and actorio.init() to begin a new session"
         )
 
-    def close(self) -> None:
-        """Ends the connection and waits for the reading thread."""
+    def hang_up(self) -> None:
+        """Ends the connection: whoever reads or sends is told, which closing alone would not do."""
         self.is_closing = True
         with suppress(OSError):
-            # Wakes the reading thread, which closing alone would not.
             self._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Ends the connection and waits for the reading thread."""
+        self.hang_up()
         if self._thread is not threading.current_thread():
             self._thread.join(1.0)
         self.abandon()
@@ -241,3 +277,9 @@ class NodeLink:
             if self.is_closing:
                 return None
         return None
+
+
+def _is_writable(sock: socket.socket, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from actorio._caller.recent import Recent
 from actorio._caller.unread import UnreadError
 from actorio._model.certificate import DeathCertificate
 from actorio._model.errors import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # The module of the class that runs function tasks: to its callers such an actor is a worker process.
 _TASKS = "actorio._caller.tasks"
+_MAX_CERTIFICATES = 1000
 
 
 class Losses:
@@ -39,6 +41,8 @@ class Losses:
 
     def __init__(self, node: Callable[[], NodeClient]) -> None:
         self._node = node
+        # How actors died for good: should the node be killed, nobody else knows.
+        self._certificates: Recent[str, DeathCertificate] = Recent(_MAX_CERTIFICATES)
 
     def explainer(self, identity: ActorIdentity) -> Explain:
         """Returns what a lane to this actor calls when it is lost."""
@@ -66,6 +70,8 @@ class Losses:
     ) -> None:
         def tell(certificate: DeathCertificate | None) -> None:
             is_over = certificate is not None and not certificate.will_restart
+            if certificate is not None and is_over and certificate.class_name:
+                self._certificates.note(identity.actor_id, certificate)
             lost = [result for result in results if is_over or not result.try_again()]
             unread = _report_of(identity, certificate) if lost else None
             for result in lost:
@@ -79,6 +85,10 @@ class Losses:
                 )
                 result.fail(make_error, unread)
 
+        known = self._certificates.get(identity.actor_id)
+        if known is not None:
+            tell(known)
+            return
         try:
             node = self._node()
         except RaySystemError as error:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from actorio._caller.link import NodeLink
+from actorio._caller.recent import Recent
 from actorio._caller.requests import Asked, Requests
 from actorio._model.certificate import DeathCertificate
 from actorio._model.errors import RaySystemError
@@ -75,7 +76,7 @@ class NodeClient:
         self._on_lost = on_lost
         self._requests = Requests()
         # Actors that this process has had ended, the last ones: a node may be killed before it has passed that on.
-        self._ended: dict[str, tuple[int, Asked]] = {}
+        self._ended: Recent[str, tuple[int, Asked]] = Recent(_MAX_ENDED)
         # Questions that may stay open for long: what to ask again of a new node, and whom to tell.
         self._deaths: dict[int, tuple[m.AskDeath, Callable[[DeathCertificate | None], None]]] = {}
         self._watches: dict[int, tuple[m.Watch, OnEvent]] = {}
@@ -83,6 +84,7 @@ class NodeClient:
         self._is_stopped = threading.Event()
         hello = m.Hello(VERSION, role, os.getpid(), self.peer, actor_id)
         self._link = NodeLink(directory, hello, self._handle, self._repeated, self._end)
+        self._link.start()
         self.send, self.offer = self._link.send, self._link.offer
 
     @property
@@ -111,14 +113,17 @@ class NodeClient:
         if self.is_lost:
             raise RaySystemError(self._link.farewell())
 
-    def create(self, message: m.Create, descriptors: tuple[int, int]) -> None:
+    def create(self, message: m.Create, descriptors: tuple[int, int]) -> bytes:
         """Has an actor started; its listening socket and its birth go along, and are closed here when all is done.
+
+        Returns b"", as `create_named` does for a new actor.
 
         Raises:
             RaySystemError: the session has ended.
         """
         self._requests.make_room(_MOST_CREATIONS, _ANSWER_TIMEOUT)
         self._ask(lambda number: replace(message, id=number), b"", descriptors, is_unattended=True)
+        return b""
 
     def create_named(self, message: m.Create, identity: bytes, descriptors: tuple[int, int]) -> bytes:
         """Has an actor started under a name; returns the identity of the one that has it already, b"" if none has.
@@ -183,10 +188,7 @@ class NodeClient:
         self.send(message)
 
     def _note_ended(self, actor_id: str, message: Message) -> None:
-        self._ended[actor_id] = (self._requests.number(), Asked(message))
-        if len(self._ended) > _MAX_ENDED:
-            with suppress(KeyError, RuntimeError, StopIteration):
-                del self._ended[next(iter(self._ended))]
+        self._ended.note(actor_id, (self._requests.number(), Asked(message)))
 
     def let_go(self, actor_id: str, count: int) -> None:
         """This process has so many reasons less to keep an actor, and none that is left."""
@@ -229,11 +231,11 @@ class NodeClient:
     def stop(self, timeout: float, *, is_all: bool = False) -> bool:
         """Leaves the session; returns whether the node said that all is done, within ``timeout`` seconds."""
         self._is_leaving = self._link.is_closing = True
-        try:
-            self.send(m.Stop(is_all))
-        except RaySystemError:
-            return False
-        self._is_stopped.wait(timeout)
+        if self._link.send_within(m.Stop(is_all), timeout):
+            self._is_stopped.wait(timeout)
+        if not self._has_left:
+            # What follows must not wait for it either.
+            self._link.hang_up()
         return self._has_left
 
     def close(self) -> None:

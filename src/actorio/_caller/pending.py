@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     Callback = Callable[["PendingResult"], object]
 
 PENDING, VALUE, FAILURE, ERROR = range(4)
+# How long a session may take to end, in seconds, and more than that.
+_LONGEST_END = 10.0
 
 _logger = logging.getLogger("actorio")
 # Of each thread: the results whose callbacks are to be called next, while it calls some.
@@ -219,6 +221,16 @@ class PendingResult:
                     self.discard_callback(waker)
                     self.note_read()
         return self.value()
+
+    def outlast(self, timeout: float | None) -> bool:
+        """Waits for the end of the session, which ends this; reads nothing. Returns whether it is done."""
+        if not self.is_done():
+            done = threading.Event()
+            self.add_callback(lambda _: done.set())
+            if not done.wait(_LONGEST_END if timeout is None else min(timeout, _LONGEST_END)) and timeout is None:
+                # Nobody is left to answer.
+                self.fail(_not_ours)
+        return self.state != PENDING
 
     def add_loop_callback(self, callback: Callable[[], object], key: object) -> None:
         """Calls ``callback`` on the running loop when done; see `discard_loop_callbacks`."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from actorio._caller.waiting import Waiter
 
 
+# How long the thread that reads may take to stop, in seconds.
+_LAST_TURN = 1.0
 _READABLE, _WRITABLE = Poller.READABLE, Poller.WRITABLE
 _NOT_ONLY_WRITABLE = ~_WRITABLE
 
@@ -64,7 +66,7 @@ class Pump:
     def add(self, lane: Lane) -> None:
         """Reads this lane from now on."""
         with self._lock:
-            if self._borrowed.pop(lane, 0) == 0 and lane.sock.fileno() >= 0:
+            if self._borrowed.pop(lane, 0) == 0 and lane.sock.fileno() >= 0 and not self._is_closed:
                 self._watch(lane)
 
     def forget(self, lane: Lane) -> None:
@@ -115,7 +117,7 @@ class Pump:
 
     def _borrow(self, lane: Lane) -> bool:
         with self._lock:
-            if lane.loop is None or lane.sock.fileno() < 0:
+            if lane.loop is None or lane.sock.fileno() < 0 or self._is_closed:
                 return False
             count = self._borrowed.get(lane, 0)
             self._borrowed[lane] = count + 1
@@ -142,7 +144,7 @@ class Pump:
         deadline = None if timeout is None else time.monotonic() + timeout
         with InterruptGate() as gate:
             self.corks.pop_all()
-            if self._lead.acquire(blocking=False):
+            if self._can_lead():
                 self._lead_for(waiter, deadline, gate)
             if not waiter.is_satisfied and not _is_over(deadline):
                 self._follow(waiter, deadline, gate)
@@ -152,19 +154,29 @@ class Pump:
         """Blocks for one result, the commonest case, if this thread can lead; returns False when another one does."""
         with InterruptGate() as gate:
             self.corks.pop_all()
-            if not self._lead.acquire(blocking=False):
+            if not self._can_lead():
                 return False
-            self._leader = threading.get_ident()
             result.add_callback(self._wake_leader)
             try:
-                while result.state == PENDING:
+                while result.state == PENDING and not self._is_closed:
                     self._turn(None, gate)
             finally:
-                self._lead.release()
-                self._pass_on()
+                self._give_up_lead()
                 if result.state == PENDING:
                     result.discard_callback(self._wake_leader)
+        return result.state != PENDING
+
+    def _can_lead(self) -> bool:
+        """Takes the lead, unless somebody has it, or nobody is to read any more."""
+        if self._is_closed or not self._lead.acquire(blocking=False):
+            return False
+        self._leader = threading.get_ident()
         return True
+
+    def _give_up_lead(self) -> None:
+        self._leader = 0
+        self._lead.release()
+        self._pass_on()
 
     def _wake_leader(self, _result: PendingResult) -> None:
         if threading.get_ident() != self._leader:
@@ -173,7 +185,7 @@ class Pump:
     def _lead_for(self, waiter: Waiter, deadline: float | None, gate: InterruptGate) -> None:
         waiter.leads = True
         try:
-            while not waiter.is_satisfied:
+            while not waiter.is_satisfied and not self._is_closed:
                 if deadline is None:
                     self._turn(None, gate)
                 elif _is_over(deadline):
@@ -182,15 +194,14 @@ class Pump:
                     self._turn(_remaining(deadline), gate)
         finally:
             waiter.leads = False
-            self._lead.release()
-            self._pass_on()
+            self._give_up_lead()
 
     def _follow(self, waiter: Waiter, deadline: float | None, gate: InterruptGate) -> None:
         self._followers.append(waiter)
         try:
             while not waiter.is_satisfied and not _is_over(deadline):
                 # Whoever leads looks for followers after it has stopped: one of the two sees the other.
-                if self._lead.acquire(blocking=False):
+                if self._can_lead():
                     self._lead_for(waiter, deadline, gate)
                 else:
                     gate.open()
@@ -204,7 +215,13 @@ class Pump:
         gate.is_open = True
         if gate.pending is not None:
             gate.deliver()
-        ready = self._poller.poll(timeout)
+        try:
+            ready = self._poller.poll(timeout)
+        except (OSError, ValueError):
+            if self._is_closed:
+                # By a signal handler that has run just now.
+                return
+            raise
         gate.is_open = False
         for fd, events in ready:
             lane = self._lanes.get(fd)
@@ -226,12 +243,11 @@ class Pump:
     def drain(self) -> None:
         """Reads what has arrived, unless somebody is reading; never waits."""
         with InterruptGate() as gate:
-            if self._lead.acquire(blocking=False):
+            if self._can_lead():
                 try:
                     self._turn(0, gate)
                 finally:
-                    self._lead.release()
-                    self._pass_on()
+                    self._give_up_lead()
 
     def wake(self) -> None:
         """Makes the leader look whether it is satisfied."""
@@ -276,15 +292,24 @@ class Pump:
                 self._pass_on()
 
     def close(self) -> None:
-        """Ends the background thread and stops polling. Lanes are closed before."""
-        self._is_closed = True
+        """Ends the background thread and stops polling. Lanes are closed before. Whoever waits goes on to wait."""
+        with self._lock:
+            self._is_closed = True
         self.corks.close()
         self._bell.put(None)
         self.wake()
+        if self._leader != threading.get_ident():
+            # Otherwise a signal handler has interrupted this thread while it led, and nobody else can lead.
+            self._see_off()
+        self.abandon()
+
+    def _see_off(self) -> None:
+        """Waits for whoever reads."""
         background = self._background
         if background is not None and background is not threading.current_thread():
-            background.join()
-        self.abandon()
+            background.join(_LAST_TURN)
+        if self._lead.acquire(timeout=_LAST_TURN):
+            self._lead.release()
 
     def abandon(self) -> None:
         """Closes what belongs to this process alone; in a forked child, where the background thread is none."""

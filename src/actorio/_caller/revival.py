@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -11,6 +10,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
+from actorio._transport.locks import hold_lock, let_go_of_lock
 from actorio._transport.sockets import connect, listen, unlink
 
 if TYPE_CHECKING:
@@ -48,12 +48,11 @@ def connect_or_revive(directory: str) -> socket.socket:
 @contextmanager
 def _alone(directory: str) -> Iterator[None]:
     """Keeps other processes out."""
-    fd = os.open(f"{directory}/revival", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fd = hold_lock(f"{directory}/revival", os.O_CREAT | os.O_RDWR)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(fd)
+        let_go_of_lock(fd)
 
 
 def _start(directory: str, path: str) -> None:

@@ -77,7 +77,7 @@ class CallerRuntime:
                 try:
                     self._node = self._connect_node()
                 except OSError as error:
-                    raise RaySystemError(f"the node of this session has ended: {error}") from error
+                    raise RaySystemError(f"the node of this session cannot be reached: {error}") from error
                 self._node.holdings = self.holdings.repeated
             return self._node
 
@@ -121,7 +121,7 @@ class CallerRuntime:
         self.calls.check_session(identity)
         self.node().kill(identity.actor_id, may_restart=may_restart)
         if not may_restart:
-            self.calls.killed.add(identity.address)
+            self.calls.killed.note(identity.address, True)
             if self.calls.existing_contexts is not None:
                 self.calls.existing_contexts.sever(identity.address)
 
@@ -235,8 +235,7 @@ class CallerRuntime:
 
     def close(self) -> None:
         """Closes every connection; whatever still waits ends with an error."""
-        if self.calls.existing_contexts is not None:
-            self.calls.existing_contexts.close()
+        self.calls.close()
         self._sharing.close()
         self.holdings.close()
         if self._node is not None:

@@ -25,6 +25,7 @@ DeathCause = Literal[
     "shutdown",
     "node_lost",
     "zygote_lost",
+    "not_started",
     "unknown",
 ]
 
@@ -53,6 +54,7 @@ _ADVICE: Final = {
     "shutdown": "Call init() again and create the actor anew; handles do not outlive their session.",
     "node_lost": "Call shutdown(), then init(), and create the actors again.",
     "zygote_lost": "Create the actor again; one with max_restarts= comes back by itself.",
+    "not_started": "Free what has run out, then create the actor again.",
     "unknown": "Look at the actor's stderr.",
 }
 
@@ -68,10 +70,11 @@ _REASONS: Final = {
     "shutdown": "its session was shut down",
     "node_lost": "the node process of its session was lost",
     "zygote_lost": "the process that starts actors was lost",
+    "not_started": "its process could not be started",
     "unknown": "its process ended and nobody saw how",
 }
 
-_UNEXPECTED: Final = frozenset({"signal", "constructor", "unknown"})
+_UNEXPECTED: Final = frozenset({"signal", "constructor", "not_started", "unknown"})
 
 # Where the dead process's own words explain something. A constructor's traceback says more than its stderr, and an
 # actor that was killed on request has nothing to explain.

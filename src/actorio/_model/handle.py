@@ -95,6 +95,8 @@ class ActorHandle:
 
     def __init__(self, identity: ActorIdentity) -> None:
         """Not for users: handles come from ``Class.remote(...)``."""
+        if not isinstance(identity, ActorIdentity):
+            raise TypeError("handles are not made by hand: Class.remote(...) and get_actor(name) return them")
         self.__dict__["_actorio_identity"] = identity
 
     def __getattr__(self, name: str) -> ActorMethod:

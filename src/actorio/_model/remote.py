@@ -193,6 +193,8 @@ def method(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     given = validate(METHOD_OPTIONS, options, "@method()")
 
     def mark(function: Callable[..., Any]) -> Callable[..., Any]:
+        if not callable(function) and not isinstance(function, classmethod):
+            raise TypeError(f"@method() marks a method, not {type(function).__name__}")
         function.__actorio_method_options__ = given  # type: ignore[attr-defined]  # a mark on the user's function
         return function
 
@@ -202,8 +204,9 @@ def method(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 def _make(target: Any, options: Mapping[str, Any]) -> ActorClass | RemoteFunction:
     if isinstance(target, ActorClass | RemoteFunction):
         raise TypeError(f"{target!r} is remote already")
-    if inspect.isclass(target):
+    if inspect.isclass(target) and not issubclass(target, type):
         return ActorClass(target, validate(ACTOR_OPTIONS, options, "@remote"))
     if inspect.isfunction(target):
         return RemoteFunction(target, validate(TASK_OPTIONS, options, "@remote"))
-    raise TypeError(f"@remote takes a class or a function, not {type(target).__name__}")
+    kind = "a metaclass" if inspect.isclass(target) else type(target).__name__
+    raise TypeError(f"@remote takes a class or a function, not {kind}")

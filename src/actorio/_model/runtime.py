@@ -40,6 +40,9 @@ class Pending(Protocol):
     def wait_async(self) -> Generator[Any, None, Any]:
         """Waits on the running event loop; returns the value or raises the error."""
 
+    def outlast(self, timeout: float | None) -> bool:
+        """Blocks until done while the session ends; returns whether it was within ``timeout`` seconds."""
+
     def future(self) -> concurrent.futures.Future[Any]:
         """Returns a future that gets the value or the error, whoever pumps the connection."""
 

@@ -85,8 +85,9 @@ def wait(
         )
     current = runtime.installed()
     if current is None:
-        # The session has ended, and with it every call: each reference is done.
-        return refs[:num_returns], refs[num_returns:]
+        # The session ends or has ended, and with it every call.
+        ready = [ref for ref in refs if pending_of(ref).outlast(timeout)][:num_returns]
+        return ready, [ref for ref in refs if ref not in ready]
     return current.wait(refs, num_returns, timeout)
 
 
@@ -113,10 +114,13 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
 
     Raises:
         ValueError: not a handle.
+        TypeError: ``no_restart`` is not a bool.
         RaySystemError: the handle belongs to another session.
     """
     if not isinstance(actor, ActorHandle):
         raise ValueError(f"kill() takes an actor's handle, not {_kind_of(actor)}")  # noqa: TRY004  # as Ray has it
+    if not isinstance(no_restart, bool):
+        raise TypeError(f"kill(): no_restart is a bool, not {_kind_of(no_restart)}")
     runtime.of_handles().kill(identity_of(actor), may_restart=not no_restart)
 
 
@@ -141,10 +145,15 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
 
 def _values(refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
     current = runtime.installed()
-    if current is None:
-        # The session has ended, and with it every call: each reference is done, or belongs to another process.
-        return [pending_of(ref).value() for ref in refs]
-    return current.get(refs, timeout)
+    if current is not None:
+        return current.get(refs, timeout)
+    # The session ends or has ended, and with it every call.
+    for ref in refs:
+        if not pending_of(ref).outlast(timeout):
+            from actorio._model.errors import GetTimeoutError  # `import actorio` loads this module, and little else
+
+            raise GetTimeoutError(f"{ref!r} was not done within {timeout} seconds; its session is just ending")
+    return [pending_of(ref).value() for ref in refs]
 
 
 def _is_list_of_references(refs: object) -> bool:

@@ -87,6 +87,8 @@ class Registry:
         self.living: dict[str, Actor] = {}
         # Not everybody has said yet whom he keeps: nobody ends for want of that. Whoever ends it releases all.
         self.is_settling = False
+        # There was a node before this one, which knew more.
+        self.is_successor = False
         self.names = Names()
         self._random = random
         self._is_memory_short = is_memory_short
@@ -164,7 +166,8 @@ class Registry:
     def fork_failed(self, actor_id: str, reason: str, now: float) -> list[Instruction]:
         """Its process could not be made."""
         actor = self.living[actor_id]
-        actor.cause, actor.detail = actor.cause or "unknown", f"its process could not be started: {reason}"
+        if actor.cause is None:
+            actor.cause, actor.detail = "not_started", reason
         return self._died(actor, 0, [], now)
 
     def due(self, actor_id: str) -> list[Instruction]:
@@ -335,15 +338,9 @@ class Registry:
             for actor_id, actor in self.living.items()
             if not driver or (actor.spec.driver == driver and not actor.spec.is_detached)
         ]
-        done: list[Instruction] = []
+        done = self._disinherit(lambda heir: not driver or heir.driver == driver, "the session is ending")
         for actor_id in chosen:
-            actor = self.living.get(actor_id)
-            if actor is not None:
-                # Who waits for its name is not born any more.
-                heirs, actor.heirs = actor.heirs, []
-                done += [
-                    Made(asker, number, spec.actor_id, b"", "the session is ending") for asker, number, spec, _ in heirs
-                ]
+            if actor_id in self.living:
                 done += self.end(actor_id, cause, detail, now)
         return done
 
@@ -368,7 +365,19 @@ class Registry:
     def drop(self, actor_id: str, peer: str, count: int, now: float) -> list[Instruction]:
         """So many of a process's reasons are gone."""
         self._holders.drop(actor_id, peer, count)
-        return self.release((actor_id,), now)
+        if self.knows(actor_id):
+            return self.release((actor_id,), now)
+        return self._disinherit(lambda heir: heir.actor_id == actor_id, "its maker has been interrupted")
+
+    def _disinherit(self, is_chosen: Callable[[Spec], bool], reason: str) -> list[Instruction]:
+        """Those who wait for a name are not born any more."""
+        done: list[Instruction] = []
+        for actor in self.living.values():
+            gone = [heir for heir in actor.heirs if is_chosen(heir[2])]
+            if gone:
+                actor.heirs = [heir for heir in actor.heirs if heir not in gone]
+                done += [Made(asker, number, spec.actor_id, b"", reason) for asker, number, spec, _ in gone]
+        return done
 
     def lend(self, actor_id: str, token: int, peer: str = "") -> None:
         """A handle is on its way from a process."""
@@ -408,15 +417,10 @@ class Registry:
             for actor_id, actor in self.living.items()
             if actor.spec.owner == peer and not actor.spec.is_detached
         ]
-        done = [each for actor_id in owned for each in self.end(actor_id, "owner_died", detail, now)]
+        done = self._disinherit(lambda heir: heir.owner == peer, detail)
+        done += [each for actor_id in owned for each in self.end(actor_id, "owner_died", detail, now)]
         for actor in self.living.values():
             actor.questions = [question for question in actor.questions if question[0].peer != peer]
-            done += [
-                Made(asker, number, spec.actor_id, b"", detail)
-                for asker, number, spec, _ in actor.heirs
-                if spec.owner == peer
-            ]
-            actor.heirs = [heir for heir in actor.heirs if heir[2].owner != peer]
         return done + self.release(self._holders.gone(peer), now)
 
     # --- questions ----------------------------------------------------------------------------------------------
@@ -425,12 +429,16 @@ class Registry:
         """Somebody wants to know how it died, after ``since``. Returns the answer, or None when it comes later."""
         actor = self.living.get(actor_id)
         if actor is None:
-            return Answer(asker, number, self._dead.get(actor_id) or DeathCertificate(actor_id, ""))
+            return Answer(asker, number, self._dead.get(actor_id) or self._unknown(actor_id))
         if actor.last_death is not None and actor.died_at >= since:
             # The last one: processes that died in their constructor have let the asker's connection be.
             return Answer(asker, number, actor.last_death)
         actor.questions.append((asker, number, since))
         return None
+
+    def _unknown(self, actor_id: str) -> DeathCertificate:
+        detail = "before the node of its session was replaced" if self.is_successor else ""
+        return DeathCertificate(actor_id, "", detail=detail)
 
     def give_up(self, actor_id: str, asker: Any, number: int) -> Answer | None:
         """The asker has waited long enough: returns that the actor lives, or None when it was answered."""

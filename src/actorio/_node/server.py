@@ -280,25 +280,29 @@ class Node:
         self._life.kill_groups()
         if self.ended.done() or self._is_finishing:
             return
-        is_hopeless = self._zygotes.died(time.monotonic(), random.random) is None
-        if self._is_ending or self._start_error is None or is_hopeless:
+        if self._start_error is None:
             self._start_error = "the process that actors are forked from ended while it imported what they need"
             self._greet_all()
-            self._life.lose_all(f"pid {pid}")
-            return
-        self._loop.call_later(_REAP_AFTER, _reap, pid)
+        elif not self._is_ending:
+            self._loop.call_later(_REAP_AFTER, _reap, pid)
+            if self._zygotes.died(time.monotonic(), random.random) is None:
+                self._end("the process that starts actors was lost too often")
+            else:
+                self._replace_zygote()
+        self._life.lose_all(f"pid {pid}")
+
+    def _replace_zygote(self) -> None:
         ours, theirs = socket.socketpair()
         process = _start_zygote(self._entry, self._boot, theirs)
         theirs.close()
         self._life.nursery = Nursery(self._loop, ours, process, self._on_zygote_news, self._on_zygote_lost)
         self._tell_of_drivers()
-        self._life.lose_all(f"pid {pid}")
 
     def adopt(self, kept: list[Kept]) -> None:
         """Begins as the successor of a node that was killed: with the actors that the zygote has kept."""
         self._start_error = ""
         # Whoever was connected to the node before comes in a moment.
-        self._registry.is_settling = True
+        self._registry.is_settling = self._registry.is_successor = True
         for message, payload, descriptors in kept:
             if isinstance(message, m.Kept):
                 self._life.adopt(message, Spec.decode(payload), descriptors)

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actorio._transport.locks import hold_lock, let_go_of_lock
 from actorio._transport.sockets import MAX_PATH
 from actorio._wire.version import VERSION
 
@@ -71,7 +72,7 @@ class SessionDirectory:
     def abandon(self) -> None:
         """Lets go of the lock alone."""
         if self.lock >= 0:
-            os.close(self.lock)
+            let_go_of_lock(self.lock)
             self.lock = -1
 
 
@@ -102,8 +103,7 @@ class Sessions:
         _sweep(self.base)
         path = str(self.base / os.urandom(4).hex())
         os.mkdir(path, 0o700)  # noqa: PTH102  # the mode must be there from the start
-        lock = os.open(f"{path}/lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock = hold_lock(f"{path}/lock", os.O_CREAT | os.O_RDWR)
         with open(f"{path}/{_INFO}", "x", encoding="utf-8") as info:  # noqa: PTH123
             info.write(_OWN_INFO)
         return SessionDirectory(path, lock)
@@ -181,16 +181,15 @@ class _GoneError(Exception):
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     try:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = hold_lock(directory, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
         raise _GoneError from None
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
         if not _is_at(fd, directory):
             raise _GoneError
         yield
     finally:
-        os.close(fd)
+        let_go_of_lock(fd)
 
 
 def _is_at(fd: int, directory: Path) -> bool:

@@ -69,9 +69,9 @@ class Session:
                 self._printer = OutputPrinter(is_shown=options.log_to_driver)
             try:
                 self.node = self._connect() if launch is None else self._join(launch, options)
-            except (OSError, RaySystemError):
+            except (OSError, RaySystemError) as error:
                 self._printer.close()
-                if launch is not None or address not in {"", _AUTO}:
+                if launch is not None or address not in {"", _AUTO} or isinstance(error, TimeoutError):
                     raise
                 # The session that was found has just ended: there may be another, or room for one.
             else:
@@ -224,6 +224,7 @@ def init(address: str | None = None, **options: Any) -> InitContext:
         ValueError, TypeError: an option is unknown or ill-valued.
         ConnectionError: there is no session of this address, or another Python runs it.
         PermissionError: the session of this address belongs to another user.
+        TimeoutError: the session that was found does not answer.
         RaySystemError: the session did not start.
     """
     chosen = InitOptions.of(options | {"address": address})

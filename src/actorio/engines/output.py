@@ -62,8 +62,9 @@ class OutputPrinter:
 
 
 def _show(news: Output | Record) -> None:
-    # The driver's own stream may be closed or broken: there is nowhere to print to then, or to say so.
-    with suppress(OSError, ValueError):
+    # The driver's own stream may be closed or broken, or anything that a program has put in its place: there is
+    # nowhere to print to then, or to say so.
+    with suppress(Exception):
         if isinstance(news, Output):
             _print_lines(news)
         else:
@@ -86,7 +87,9 @@ def _print_lines(output: Output) -> None:
 
 
 def _prefix(stream: TextIO, text: str) -> str:
-    return f"{_CYAN}{text}{_PLAIN}" if stream.isatty() else text
+    # What stands in for a stream has `write`, and perhaps no more.
+    is_terminal = getattr(stream, "isatty", bool)()
+    return f"{_CYAN}{text}{_PLAIN}" if is_terminal else text
 
 
 def _log(record: Record) -> None:
