@@ -94,10 +94,13 @@ class Connection:
             requests = self._receive()
         except BlockingIOError:
             return
-        except (OSError, ProtocolError) as error:
+        except (OSError, ProtocolError, MemoryError) as error:
+            # First: without memory nothing else may come about, and the caller must not wait.
+            self.close()
             if isinstance(error, ProtocolError):
                 _logger.warning("a caller broke the protocol and was cut off: %s", error)
-            self.close()
+            elif isinstance(error, MemoryError):
+                _logger.warning("a caller was cut off: there is no memory to read what it sends")
             return
         if requests:
             self._server.on_requests(self, requests)

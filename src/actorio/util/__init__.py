@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from actorio.util.actor_pool import ActorPool as ActorPool
     from actorio.util.async_actor_pool import AsyncActorPool as AsyncActorPool
     from actorio.util.names import list_named_actors as list_named_actors
+    from actorio.util.queue import Queue as Queue
     from actorio.util.supervisor import Supervisor as Supervisor
 
 # Public name: (module, name there).
 _PLACES = {
     "ActorPool": ("actorio.util.actor_pool", "ActorPool"),
     "AsyncActorPool": ("actorio.util.async_actor_pool", "AsyncActorPool"),
+    "Queue": ("actorio.util.queue", "Queue"),
     "Supervisor": ("actorio.util.supervisor", "Supervisor"),
     "list_named_actors": ("actorio.util.names", "list_named_actors"),
 }
