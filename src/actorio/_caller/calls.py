@@ -11,6 +11,7 @@ from actorio._caller.held import HeldCall
 from actorio._caller.pending import ERROR, PendingResult, result_of, running_loop
 from actorio._caller.recent import Recent
 from actorio._caller.retries import RetriedResult
+from actorio._caller.several import split
 from actorio._model.argument import OWN, has_references, take_references
 from actorio._model.errors import RaySystemError
 from actorio._model.reference import ObjectRef
@@ -127,6 +128,35 @@ class Calls:
         retried: Retried,
     ) -> ObjectRef[Any]:
         """Sends a call that is sent again when its actor is restarted, or when it fails in one of these ways."""
+        return ObjectRef(self.begin(identity, method, args, kwargs, retries=retries, retried=retried))
+
+    def call_several(  # noqa: PLR0917  # see the port
+        self,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        returns: int,
+        retries: int,
+        retried: Retried,
+    ) -> list[ObjectRef[Any]]:
+        """Sends a call as `call_again` does; returns a reference for each of several values."""
+        whole = self.begin(identity, method, args, kwargs, retries=retries, retried=retried, returns=returns)
+        return split(whole, returns, self._numbers)
+
+    def begin(
+        self,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        retries: int = 0,
+        retried: Retried = False,
+        returns: int = 1,
+        wire_name: str = "",
+    ) -> RetriedResult:
+        """Sends a call that may be sent again, or that has several values; returns what stands for its reply."""
         args, kwargs, refs = take_references(args, kwargs)
         payload = dump_arguments(args, kwargs, method)
 
@@ -135,11 +165,11 @@ class Calls:
             if lane is None:
                 self._losses.never_connected(identity, result)
             else:
-                self._send_with(lane, identity, result, method.name, payload, refs)
+                self._send_with(lane, identity, result, wire_name or method.name, payload, refs)
 
-        result = RetriedResult(next(self._numbers), method, retries, retried, send)
+        result = RetriedResult(next(self._numbers), method, retries, retried, send, returns)
         result.send()
-        return ObjectRef(result)
+        return result
 
     def _call_with_references(
         self,

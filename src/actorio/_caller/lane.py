@@ -101,7 +101,7 @@ class Lane:
                 return True
             self._is_busy = True
             try:
-                self._write(self._peer.call(result.number, result, method, payload, parts, lent))
+                self._write(self._peer.call(result.number, result, method, payload, parts, lent, result.returns))
                 if self._later:
                     self._send_later()
             finally:
@@ -119,7 +119,7 @@ class Lane:
     def _send_later(self) -> None:
         while self._later:
             result, method, payload, parts, lent = self._later.popleft()
-            self._write(self._peer.call(result.number, result, method, payload, parts, lent))
+            self._write(self._peer.call(result.number, result, method, payload, parts, lent, result.returns))
 
     def fetch(self, result: PendingResult, wanted: int) -> None:
         """Asks the process at the other end, who owns it, for a value."""

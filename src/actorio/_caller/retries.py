@@ -27,19 +27,22 @@ class RetriedResult(PendingResult):
         retries: how many attempts there may be after the first; -1 is without end.
         retried: which exceptions of the method are worth another attempt.
         send: sends the call, from the context that is running, and sets ``lane``.
+        returns: how many values are wanted.
     """
 
-    __slots__ = ("_left", "_retried", "_send", "was_sent_before")
+    __slots__ = ("_left", "_retried", "_send", "returns", "was_sent_before")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # a call, and how often
         self,
         number: int,
         what: MethodDefinition,
         retries: int,
         retried: Retried,
         send: Callable[[RetriedResult], None],
+        returns: int = 1,
     ) -> None:
         super().__init__(number, None, what)
+        self.returns = returns
         self.was_sent_before = False
         self._left = retries
         self._retried = retried

@@ -12,6 +12,7 @@ from actorio._caller.creation import SHARED_NAMESPACE, ActorMaker
 from actorio._caller.holdings import Holdings
 from actorio._caller.loss import Losses
 from actorio._caller.pending import HERE, PENDING, VALUE, PendingResult, result_of
+from actorio._caller.several import split
 from actorio._caller.sharing import Sharing
 from actorio._caller.tasks import TaskWorkers
 from actorio._caller.waiting import wait_until_done
@@ -63,7 +64,11 @@ class CallerRuntime:
         self.holdings = HERE.holdings = Holdings(self.node, self._see_to)
         self.calls = Calls(home.session, self._losses, self.holdings, self._numbers)
         # On the way of every call: as attributes they take a step less.
-        self.call, self.call_again = self.calls.call, self.calls.call_again
+        self.call, self.call_again, self.call_several = (
+            self.calls.call,
+            self.calls.call_again,
+            self.calls.call_several,
+        )
         self._sharing = Sharing(home.directory, lambda: self.calls.contexts, self._losses, self._numbers)
 
     def node(self) -> NodeClient:
@@ -169,10 +174,11 @@ class CallerRuntime:
     # --- tasks --------------------------------------------------------------------------------------------------
 
     def run_task(
-        self, function: MethodDefinition, payload: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> ObjectRef[Any]:
-        """Runs a function in the least busy worker."""
-        return self._tasks.run(function, payload, args, kwargs)
+        self, function: MethodDefinition, payload: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any], returns: int
+    ) -> list[ObjectRef[Any]]:
+        """Runs a function in the least busy worker; returns a reference for each of its values."""
+        result = self._tasks.run(function, payload, args, kwargs, returns)
+        return [ObjectRef(result)] if returns == 1 else split(result, returns, self._numbers)
 
     # --- results ------------------------------------------------------------------------------------------------
 

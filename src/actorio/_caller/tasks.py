@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from actorio._caller.runtime import CallerRuntime
     from actorio._model.definition import MethodDefinition
     from actorio._model.handle import ActorIdentity
-    from actorio._model.reference import ObjectRef
 
 # Threads of one worker: tasks that wait for other tasks hold one each.
 _THREADS = 64
@@ -59,13 +58,18 @@ class TaskWorkers:
         self._running: dict[ActorIdentity, int] = {}
 
     def run(
-        self, function: MethodDefinition, payload: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> ObjectRef[Any]:
+        self, function: MethodDefinition, payload: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any], returns: int
+    ) -> PendingResult:
         """Runs a function in the least busy worker."""
         worker = self._choose()
-        ref = self._runtime.call(worker, function, (payload, *args), kwargs, wire_name="run")
-        result_of(ref).add_callback(lambda result: self._finished(worker, result))
-        return ref
+        given = (payload, *args)
+        result: PendingResult
+        if returns == 1:
+            result = result_of(self._runtime.call(worker, function, given, kwargs, wire_name="run"))
+        else:
+            result = self._runtime.calls.begin(worker, function, given, kwargs, returns=returns, wire_name="run")
+        result.add_callback(lambda result: self._finished(worker, result))
+        return result
 
     def _choose(self) -> ActorIdentity:
         with self._lock:

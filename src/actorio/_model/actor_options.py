@@ -55,10 +55,6 @@ def _exceptions(value: Any) -> str | None:
     return None
 
 
-def _only_one(value: int) -> str | None:
-    return None if value == 1 else "only num_returns=1 is supported yet; return one tuple and unpack it after get()"
-
-
 _RESOURCES: Final = (
     ignored("num_cpus", *NUMBER, check=at_least(0)),
     ignored("num_gpus", *NUMBER, check=at_least(0)),
@@ -66,7 +62,7 @@ _RESOURCES: Final = (
     ignored("resources", dict, check=amounts),
 )
 
-_NUM_RETURNS: Final = Option("num_returns", (int,), 1, _only_one)
+_NUM_RETURNS: Final = Option("num_returns", (int,), 1, at_least(0))
 
 ACTOR_OPTIONS: Final[Table] = table_of(
     Option("max_concurrency", (int, NONE), None, at_least(1)),

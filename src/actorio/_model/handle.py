@@ -151,7 +151,7 @@ class ActorHandle:
 class ActorMethod:
     """A method of an actor: ``.remote(...)`` calls it, ``.options(...)`` changes how."""
 
-    __slots__ = ("_arities", "_definition", "_identity", "_name", "_options", "_retries")
+    __slots__ = ("_again", "_arities", "_definition", "_identity", "_name", "_options", "_returns")
 
     def __init__(
         self,
@@ -166,19 +166,26 @@ class ActorMethod:
         self._definition = definition
         self._name = name
         self._options = {**definition.options, **(options or {})}
-        self._retries = self._find_retries()
+        self._returns: int = self._options.get("num_returns", 1)
+        self._again = self._find_retries()
 
     def _find_retries(self) -> tuple[int, Retried] | None:
         """Returns how often and for which exceptions a call is made again; None for never, the common case."""
         retries: int = self._options.get("max_task_retries", self._identity.retries)
         chosen = retried(self._options.get("retry_exceptions", self._identity.retried))
-        return (retries, chosen) if retries else None
+        return (retries, chosen) if retries or self._returns != 1 else None
 
     def remote(self, /, *args: Any, **kwargs: Any) -> ObjectRef[Any]:
         """Sends the call; returns the reference of its result at once. Never waits, may be called anywhere.
 
         The arguments are pickled before it returns, so they may be changed afterwards. References among them are
         resolved before the method runs; those inside containers stay references.
+
+        With ``num_returns=n``, a list of references, one for each of the ``n`` values that the method returns; with 0,
+        None.
+
+        With ``num_returns=n``, a list of references, one for each of the ``n`` values that the method returns; with 0,
+        None.
 
         Raises:
             TypeError: the arguments do not fit the method's signature, or cannot be pickled (the text names the
@@ -187,9 +194,12 @@ class ActorMethod:
         if kwargs or len(args) not in self._arities:
             self._definition.check(args, kwargs)
         current = runtime.SLOT.runtime or runtime.of_handles()
-        if self._retries is not None:
-            return current.call_again(self._identity, self._definition, args, kwargs, *self._retries)
-        return current.call(self._identity, self._definition, args, kwargs)
+        if self._again is None:
+            return current.call(self._identity, self._definition, args, kwargs)
+        if self._returns == 1:
+            return current.call_again(self._identity, self._definition, args, kwargs, *self._again)
+        refs = current.call_several(self._identity, self._definition, args, kwargs, self._returns, *self._again)
+        return refs or None  # type: ignore[return-value]  # as the option says
 
     def options(self, **options: Any) -> ActorMethod:
         """Returns this method with other options; see the reference of options.

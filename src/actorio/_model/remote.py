@@ -117,6 +117,8 @@ class RemoteFunction:
     def remote(self, /, *args: Any, **kwargs: Any) -> ObjectRef[Any]:
         """Runs the function in a worker; returns the reference of its result at once.
 
+        With ``num_returns=n``, a list of references, one for each of the ``n`` values that it returns; with 0, None.
+
         ``async def`` functions run too, on an event loop of their own.
 
         Raises:
@@ -130,7 +132,9 @@ class RemoteFunction:
         current = runtime.current()
         if self._payload is None:
             self._payload = current.pickle_definition(self._function)
-        return current.run_task(definition, self._payload, args, kwargs)
+        returns = self._options.get("num_returns", 1)
+        refs = current.run_task(definition, self._payload, args, kwargs, returns)
+        return refs[0] if returns == 1 else refs or None  # type: ignore[return-value]  # as the option says
 
     def options(self, **options: Any) -> RemoteFunction:
         """Returns this function with other options.

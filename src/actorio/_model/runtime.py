@@ -78,9 +78,9 @@ class Runtime(Protocol):
         """Sends a call; returns its reference at once."""
 
     def run_task(
-        self, function: MethodDefinition, payload: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> ObjectRef[Any]:
-        """Runs a pickled function in a worker; returns the reference of its result at once."""
+        self, function: MethodDefinition, payload: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any], returns: int
+    ) -> list[ObjectRef[Any]]:
+        """Runs a pickled function in a worker; returns the references of so many values at once."""
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """Blocks until every value is there; returns them in order."""
@@ -106,6 +106,18 @@ class Runtime(Protocol):
         retried: Retried,
     ) -> ObjectRef[Any]:
         """Sends a call that is sent again when the actor dies in the midst of it, or when it fails so."""
+
+    def call_several(  # noqa: PLR0917  # as `call_again`, and how many values
+        self,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        returns: int,
+        retries: int,
+        retried: Retried,
+    ) -> list[ObjectRef[Any]]:
+        """Sends a call whose method returns so many values; returns a reference for each."""
 
     def kill(self, identity: ActorIdentity, *, may_restart: bool) -> None:
         """Ends an actor at once."""

@@ -43,6 +43,8 @@ class Call(Message, tag=1, frozen=True):
     parts: tuple[int, ...] = ()
     # Handles in the payload: the receiver tells the node, with the token, that it has them.
     lent: tuple[Lent, ...] = ()
+    # How many values are wanted; other than 1, they come packed (`parts.pack`).
+    returns: int = 1
 
 
 class Inspect(Message, tag=3, frozen=True):

@@ -40,9 +40,10 @@ class CallerPeer(Generic[T]):
         payload: Payload,
         parts: tuple[int, ...] = (),
         lent: tuple[Lent, ...] = (),
+        returns: int = 1,
     ) -> bytes:
         """Opens request ``number``; returns the frame to send."""
-        header = encode_header(Call(number, method, parts, lent))
+        header = encode_header(Call(number, method, parts, lent, returns))
         self.open[number] = token
         return pack_prefix(len(header), len(payload)) + header + payload
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorio._caller.pending import HERE
@@ -21,6 +22,7 @@ from actorio._model.task_error import failure_of
 from actorio._model.travel import NOTED, take_notes
 from actorio._wire import payload as wire
 from actorio._wire.messages import Call
+from actorio._wire.parts import pack
 from actorio._worker.itself import send_as_handle
 
 if TYPE_CHECKING:
@@ -48,6 +50,10 @@ class Method(NamedTuple):
 
 # A class of ours that runs other functions has a method of this name: it says what errors call a call.
 _NAMES_CALLS = "__actorio_name_call__"
+
+
+class _WrongNumberError(Exception):
+    """A method has not returned as many values as its caller wants."""
 
 
 class ActorEndsError(BaseException):
@@ -151,13 +157,30 @@ class Executor:
             raise ActorEndsError(0, "exit_actor")
         connection, request, _ = call
         try:
-            payload = wire.NONE if value is None else wire.dumps(value)
+            if request.returns != 1:
+                payload = self._dump_several(call, value)
+            else:
+                payload = wire.NONE if value is None else wire.dumps(value)
+        except _WrongNumberError as error:
+            return self.refuse(call, ValueError(str(error)))
         except Exception:
             # User code pickles: whatever it raises, the caller must know, in words that name the culprit.
             take_notes()
             return self.refuse(call, wire.UnpicklableError(wire.explain(value, "result", self._name_of(call))))
         lent = () if NOTED.actors is None else HERE.holdings.lend(take_notes())
         return connection.peer.result(request.id, payload, lent)
+
+    def _dump_several(self, call: Delivered, value: Any) -> bytes:
+        """Returns the values of a call with ``num_returns``, each pickled on its own."""
+        wanted = call[1].returns
+        if not wanted:
+            return wire.NONE
+        if not isinstance(value, Collection):
+            what = f"returned {type(value).__name__}, which is no collection"
+            raise _WrongNumberError(f"{self._name_of(call)}() {what}, but num_returns={wanted}")
+        if len(value) != wanted:
+            raise _WrongNumberError(f"{self._name_of(call)}() returned {len(value)} values, but num_returns={wanted}")
+        return pack([wire.dumps(each) for each in value])
 
     def refuse(self, call: Delivered, error: BaseException) -> bytes:
         """Returns the frame that answers a call with an error.

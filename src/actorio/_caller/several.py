@@ -1,0 +1,33 @@
+"""Calls with several results, ``num_returns=n``: one reply, whose values are taken apart without being unpickled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorio._caller.pending import VALUE, PendingResult
+from actorio._model.reference import ObjectRef
+from actorio._model.travel import KeepingBytes, kept_by
+from actorio._wire.parts import unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def split(whole: PendingResult, count: int, numbers: Iterator[int]) -> list[ObjectRef[Any]]:
+    """Returns a reference to each of the values that a reply will bring, or to its error."""
+    if not count:
+        return []
+    # Whoever waits for one of them reads the connection of all.
+    parts = [PendingResult(next(numbers), whole.lane, whole.what) for _ in range(count)]
+
+    def complete(whole: PendingResult) -> None:
+        if whole.state != VALUE:
+            for part in parts:
+                part.complete_like(whole)
+            return
+        kept = kept_by(whole.payload)
+        for part, payload in zip(parts, unpack(whole.payload), strict=True):
+            part.complete(VALUE, KeepingBytes.of(payload, kept) if kept else payload)
+
+    whole.add_callback(complete)
+    return [ObjectRef(part) for part in parts]
