@@ -61,7 +61,7 @@ def test_only_what_was_given_is_returned_so_that_options_can_be_merged():
         (ACTOR_OPTIONS, {"resources": {1: 1}}, ["the key 1", "not a string"]),
         (TASK_OPTIONS, {"max_concurrency": 2}, ["there is no option max_concurrency"]),
         (TASK_OPTIONS, {"max_retries": 2}, ["max_retries", "not supported here yet"]),
-        (METHOD_OPTIONS, {"num_returns": 2}, ["num_returns=2", "only num_returns=1"]),
+        (METHOD_OPTIONS, {"num_returns": -1}, ["num_returns=-1", "at least 0"]),
         (METHOD_OPTIONS, {"max_task_retries": -2}, ["max_task_retries=-2", "at least -1"]),
         (METHOD_OPTIONS, {"max_restarts": 1}, ["there is no option max_restarts"]),
         (METHOD_OPTIONS, {"concurrency_group": "io"}, ["concurrency_group", "not supported here yet"]),

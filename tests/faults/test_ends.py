@@ -246,6 +246,7 @@ def test_the_children_of_actors_end_with_the_session():
             return subprocess.Popen(["sleep", "1000"]).pid
 
     with actorio.init():
-        child = actorio.get(actorio.remote(Parent).remote().start.remote())
+        parent = actorio.remote(Parent).remote()
+        child = actorio.get(parent.start.remote())
         assert not is_gone(child)
     assert wait_until(lambda: is_gone(child), SHUTDOWN_SECONDS)
