@@ -19,7 +19,7 @@ from actorio._model.travel import NOTED, KeepingBytes, kept_by, take_notes
 from actorio._wire.payload import UnpicklableError, dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from actorio._caller.holdings import Holdings
     from actorio._caller.lane import Lane
@@ -128,7 +128,7 @@ class Calls:
         retried: Retried,
     ) -> ObjectRef[Any]:
         """Sends a call that is sent again when its actor is restarted, or when it fails in one of these ways."""
-        return ObjectRef(self.begin(identity, method, args, kwargs, retries=retries, retried=retried))
+        return ObjectRef(self._begin(identity, method, args, kwargs, 1, retries, retried))
 
     def call_several(  # noqa: PLR0917  # see the port
         self,
@@ -141,35 +141,45 @@ class Calls:
         retried: Retried,
     ) -> list[ObjectRef[Any]]:
         """Sends a call as `call_again` does; returns a reference for each of several values."""
-        whole = self.begin(identity, method, args, kwargs, retries=retries, retried=retried, returns=returns)
+        whole = self._begin(identity, method, args, kwargs, returns, retries, retried)
         return split(whole, returns, self._numbers)
 
-    def begin(
+    def _begin(  # noqa: PLR0917  # see the port
         self,
         identity: ActorIdentity,
         method: MethodDefinition,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
-        *,
-        retries: int = 0,
-        retried: Retried = False,
-        returns: int = 1,
-        wire_name: str = "",
+        returns: int,
+        retries: int,
+        retried: Retried,
     ) -> RetriedResult:
-        """Sends a call that may be sent again, or that has several values; returns what stands for its reply."""
+        send_to = self.prepare(method, args, kwargs)
+        result = RetriedResult(
+            next(self._numbers), method, retries, retried, lambda result: send_to(identity, result), returns
+        )
+        result.send()
+        return result
+
+    def prepare(
+        self, method: MethodDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any], wire_name: str = ""
+    ) -> Callable[[ActorIdentity, RetriedResult], None]:
+        """Returns what sends a call from the context that is running, any number of times, to whichever actor.
+
+        Raises:
+            UnpicklableError: an argument cannot be pickled.
+        """
         args, kwargs, refs = take_references(args, kwargs)
         payload = dump_arguments(args, kwargs, method)
 
-        def send(result: RetriedResult) -> None:
+        def send_to(identity: ActorIdentity, result: RetriedResult) -> None:
             result.lane = lane = self._lane(identity)
             if lane is None:
                 self._losses.never_connected(identity, result)
             else:
                 self._send_with(lane, identity, result, wire_name or method.name, payload, refs)
 
-        result = RetriedResult(next(self._numbers), method, retries, retried, send, returns)
-        result.send()
-        return result
+        return send_to
 
     def _call_with_references(
         self,

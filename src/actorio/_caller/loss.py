@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # The module of the class that runs function tasks: to its callers such an actor is a worker process.
 _TASKS = "actorio._caller.tasks"
 _MAX_CERTIFICATES = 1000
+_ENDS_OF_SESSION = frozenset({"shutdown", "node_lost"})
 
 
 class Losses:
@@ -72,7 +73,12 @@ class Losses:
             is_over = certificate is not None and not certificate.will_restart
             if certificate is not None and is_over and certificate.class_name:
                 self._certificates.note(identity.actor_id, certificate)
-            lost = [result for result in results if is_over or not result.try_again()]
+            has_ended = certificate is not None and certificate.cause in _ENDS_OF_SESSION
+            lost = [
+                result
+                for result in results
+                if has_ended or (is_over and not result.outlives_actor) or not result.try_again()
+            ]
             unread = _report_of(identity, certificate) if lost else None
             for result in lost:
                 make_error = _error_maker(

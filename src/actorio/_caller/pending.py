@@ -59,6 +59,8 @@ class PendingResult:
 
     # It was made again: an earlier attempt may have run, whatever has become of the last one.
     was_sent_before = False
+    # Another actor may run it when its own is dead.
+    outlives_actor = False
     # How many values are wanted of the method.
     returns = 1
     payload: Payload

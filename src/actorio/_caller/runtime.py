@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from actorio._caller.creation import Home
     from actorio._caller.node import NodeClient
-    from actorio._model.actor_options import ActorOptions
+    from actorio._model.actor_options import ActorOptions, Retried
     from actorio._model.definition import ClassDefinition, MethodDefinition
     from actorio._model.event import ActorEvent
     from actorio._model.handle import ActorIdentity
@@ -59,7 +59,7 @@ class CallerRuntime:
         # Guards what is made when first needed.
         self._lock = threading.Lock()
         self._losses = Losses(self.node)
-        self._tasks = TaskWorkers(self)
+        self._tasks = TaskWorkers(self, self._numbers)
         self._maker = ActorMaker(home, self.node)
         self.holdings = HERE.holdings = Holdings(self.node, self._see_to)
         self.calls = Calls(home.session, self._losses, self.holdings, self._numbers)
@@ -173,11 +173,18 @@ class CallerRuntime:
 
     # --- tasks --------------------------------------------------------------------------------------------------
 
-    def run_task(
-        self, function: MethodDefinition, payload: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any], returns: int
+    def run_task(  # noqa: PLR0917  # see the port
+        self,
+        function: MethodDefinition,
+        payload: bytes,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        returns: int,
+        retries: int,
+        retried: Retried,
     ) -> list[ObjectRef[Any]]:
         """Runs a function in the least busy worker; returns a reference for each of its values."""
-        result = self._tasks.run(function, payload, args, kwargs, returns)
+        result = self._tasks.run(function, payload, args, kwargs, returns, retries, retried)
         return [ObjectRef(result)] if returns == 1 else split(result, returns, self._numbers)
 
     # --- results ------------------------------------------------------------------------------------------------

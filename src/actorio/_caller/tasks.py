@@ -8,17 +8,21 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from actorio._caller.pending import ERROR, result_of
+from actorio._caller.pending import ERROR
+from actorio._caller.retries import RetriedResult
+from actorio._caller.threads import start_thread
 from actorio._model.actor_options import ActorOptions
 from actorio._model.definition import ClassDefinition
+from actorio._model.errors import RaySystemError
 from actorio._model.handle import identity_of
 from actorio._wire.payload import loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from actorio._caller.pending import PendingResult
     from actorio._caller.runtime import CallerRuntime
+    from actorio._model.actor_options import Retried
     from actorio._model.definition import MethodDefinition
     from actorio._model.handle import ActorIdentity
 
@@ -49,27 +53,71 @@ class TaskWorker:
         return getattr(function, "__name__", "task")
 
 
-class TaskWorkers:
-    """The workers that this process has started, and how busy each is."""
+class TaskResult(RetriedResult):
+    """The result of a task, which another worker may run when the one that ran it has died.
 
-    def __init__(self, runtime: CallerRuntime) -> None:
+    Attributes:
+        worker: who runs it, or ran it last.
+    """
+
+    __slots__ = ("worker",)
+
+    outlives_actor = True
+    worker: ActorIdentity | None
+
+
+class TaskWorkers:
+    """The workers that this process has started, and how busy each is.
+
+    Args:
+        runtime: makes them.
+        numbers: of results.
+    """
+
+    def __init__(self, runtime: CallerRuntime, numbers: Iterator[int]) -> None:
         self._runtime = runtime
+        self._numbers = numbers
         self._lock = threading.Lock()
         self._running: dict[ActorIdentity, int] = {}
 
-    def run(
-        self, function: MethodDefinition, payload: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any], returns: int
+    def run(  # noqa: PLR0917  # see the port
+        self,
+        function: MethodDefinition,
+        payload: bytes,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        returns: int,
+        retries: int,
+        retried: Retried,
     ) -> PendingResult:
-        """Runs a function in the least busy worker."""
-        worker = self._choose()
-        given = (payload, *args)
-        result: PendingResult
-        if returns == 1:
-            result = result_of(self._runtime.call(worker, function, given, kwargs, wire_name="run"))
-        else:
-            result = self._runtime.calls.begin(worker, function, given, kwargs, returns=returns, wire_name="run")
-        result.add_callback(lambda result: self._finished(worker, result))
+        """Runs a function in the least busy worker, and in another one should that die."""
+        send_to = self._runtime.calls.prepare(function, (payload, *args), kwargs, wire_name="run")
+        result = TaskResult(
+            next(self._numbers), function, retries, retried, lambda _: self._send(result, send_to), returns
+        )
+        result.worker = None
+        result.add_callback(self._finished)
+        result.send()
         return result
+
+    def _send(self, result: TaskResult, send_to: Callable[[ActorIdentity, TaskResult], None]) -> None:
+        if result.worker is None:
+            result.worker = self._choose()
+            send_to(result.worker, result)
+            return
+        self._leave(result.worker, is_dead=result.lane is None or result.lane.is_lost)
+        # A worker may have to be started, and this is the thread that hears of it.
+        if start_thread(lambda: self._send_again(result, send_to), "actorio-retry") is None:
+            result.fail(_too_late)
+
+    def _send_again(self, result: TaskResult, send_to: Callable[[ActorIdentity, TaskResult], None]) -> None:
+        try:
+            result.worker = self._choose()
+            send_to(result.worker, result)
+        except Exception as error:
+            result.fail(lambda error=error: error)  # type: ignore[misc]
+            return
+        result.see_to_pumping(None)
 
     def _choose(self) -> ActorIdentity:
         with self._lock:
@@ -85,11 +133,19 @@ class TaskWorkers:
         handle = self._runtime.create(definition, payload, (), {}, ActorOptions(max_concurrency=_THREADS))
         return identity_of(handle)
 
-    def _finished(self, worker: ActorIdentity, result: PendingResult) -> None:
+    def _finished(self, result: PendingResult) -> None:
+        if isinstance(result, TaskResult) and result.worker is not None:
+            self._leave(result.worker, is_dead=result.state == ERROR)
+
+    def _leave(self, worker: ActorIdentity, *, is_dead: bool) -> None:
         with self._lock:
             if worker not in self._running:
                 return
             self._running[worker] -= 1
-            if result.state == ERROR:
+            if is_dead:
                 # The next task starts another worker.
                 del self._running[worker]
+
+
+def _too_late() -> RaySystemError:
+    return RaySystemError("the interpreter is ending: the task is not tried again")

@@ -79,7 +79,13 @@ ACTOR_OPTIONS: Final[Table] = table_of(
 )
 """Options of an actor class: `@remote(...)` on a class and `Class.options(...)`. The resources have no effect yet."""
 
-TASK_OPTIONS: Final[Table] = table_of(_NUM_RETURNS, *_RESOURCES)
+TASK_OPTIONS: Final[Table] = table_of(
+    _NUM_RETURNS,
+    # As in Ray: a task that has brought its worker down is run again, as an actor's method is not.
+    Option("max_retries", (int,), 3, _count),
+    Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
+    *_RESOURCES,
+)
 """Options of a function task: `@remote(...)` on it and `function.options(...)`. The resources have no effect yet."""
 
 METHOD_OPTIONS: Final[Table] = table_of(

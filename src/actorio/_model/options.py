@@ -105,12 +105,10 @@ def ignored(name: str, *types: type, check: Callable[[Any], str | None] | None =
 # means in Ray, and must not believe that it is in force.
 _NOT_YET: Final = frozenset(
     [
-        "max_retries",
         "max_pending_calls",
         "concurrency_groups",
         "concurrency_group",
         "allow_out_of_order_execution",
-        "num_returns",
         "runtime_env",
         "scheduling_strategy",
         "placement_group",

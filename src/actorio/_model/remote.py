@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
-from actorio._model.actor_options import ACTOR_OPTIONS, METHOD_OPTIONS, TASK_OPTIONS, ActorOptions
+from actorio._model.actor_options import ACTOR_OPTIONS, METHOD_OPTIONS, TASK_OPTIONS, ActorOptions, retried
 from actorio._model.definition import ClassDefinition, MethodDefinition
 from actorio._model.errors import ActorClassInheritanceException
-from actorio._model.options import validate
+from actorio._model.options import validate, with_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,8 +132,9 @@ class RemoteFunction:
         current = runtime.current()
         if self._payload is None:
             self._payload = current.pickle_definition(self._function)
-        returns = self._options.get("num_returns", 1)
-        refs = current.run_task(definition, self._payload, args, kwargs, returns)
+        options = with_defaults(TASK_OPTIONS, self._options)
+        returns, again = options["num_returns"], (options["max_retries"], retried(options["retry_exceptions"]))
+        refs = current.run_task(definition, self._payload, args, kwargs, returns, *again)
         return refs[0] if returns == 1 else refs or None  # type: ignore[return-value]  # as the option says
 
     def options(self, **options: Any) -> RemoteFunction:

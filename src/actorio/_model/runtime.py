@@ -77,10 +77,17 @@ class Runtime(Protocol):
     ) -> ObjectRef[Any]:
         """Sends a call; returns its reference at once."""
 
-    def run_task(
-        self, function: MethodDefinition, payload: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any], returns: int
+    def run_task(  # noqa: PLR0917  # as `call_several`, and what to run
+        self,
+        function: MethodDefinition,
+        payload: bytes,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        returns: int,
+        retries: int,
+        retried: Retried,
     ) -> list[ObjectRef[Any]]:
-        """Runs a pickled function in a worker; returns the references of so many values at once."""
+        """Runs a pickled function in a worker, again if that dies or the function fails so; see `call_several`."""
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """Blocks until every value is there; returns them in order."""

@@ -1,0 +1,148 @@
+"""Function tasks: run by workers, and run again when a worker dies or when they fail so."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from tests.programs import output_of
+
+import actorio
+from actorio.exceptions import WorkerCrashedError
+
+PATIENCE = 30
+
+
+def note(path):
+    """Note one more run; return how many there have been."""
+    with Path(path).open("a") as file:
+        file.write(".")
+    return len(Path(path).read_text())
+
+
+@actorio.remote
+def crash(path, times=1000):
+    """Bring the worker down, so many times."""
+    number = note(path)
+    if number <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@actorio.remote
+def fail(path, times, error=LookupError):
+    number = note(path)
+    if number <= times:
+        raise error(f"failed in run {number}")
+    return number
+
+
+@actorio.remote
+def crash_for_two(path):
+    return crash_and_count(path), "second"
+
+
+def crash_and_count(path):
+    number = note(path)
+    if number == 1:
+        os._exit(3)
+    return number
+
+
+def runs(path):
+    return len(path.read_text())
+
+
+def get(refs):
+    return actorio.get(refs, timeout=PATIENCE)
+
+
+@pytest.fixture
+def path(session, tmp_path):
+    return tmp_path / "runs"
+
+
+# -- workers that die ----------------------------------------------------------------------------------------------
+
+
+def test_a_task_whose_worker_dies_is_run_again(path):
+    assert get(crash.remote(path, 2)) == 3
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, 4), ({"max_retries": 0}, 1), ({"max_retries": 1}, 2)])
+def test_a_task_is_run_again_as_often_as_it_says_three_times_if_it_does_not(options, expected, path):
+    with pytest.raises(WorkerCrashedError, match=r"(?s)crash\(\) is gone: .*SIGKILL.*may have run"):
+        get(crash.options(**options).remote(path))
+    assert runs(path) == expected
+
+
+def test_a_task_may_be_run_again_without_end(path):
+    assert get(crash.options(max_retries=-1).remote(path, 6)) == 7
+
+
+def test_all_values_of_a_task_come_from_one_run(path):
+    assert get(crash_for_two.options(num_returns=2).remote(path)) == [2, "second"]
+
+
+def test_tasks_that_die_with_the_worker_of_another_are_run_again(path):
+    others = [fail.remote(f"{path}.{number}", 0) for number in range(20)]
+    crashing = crash.remote(path, 1)
+    late = [fail.remote(f"{path}.late.{number}", 0) for number in range(20)]
+    assert get(crashing) == 2
+    assert set(get([*others, *late])) <= {1, 2}
+
+
+def test_a_task_that_waits_for_another_waits_for_its_last_run(path):
+    assert get(fail.remote(f"{path}.second", 0, crash.remote(path, 1))) == 1
+    assert runs(path) == 2
+
+
+# -- functions that fail -------------------------------------------------------------------------------------------
+
+
+def test_a_function_that_raises_is_not_run_again(path):
+    with pytest.raises(LookupError, match="failed in run 1"):
+        get(fail.remote(path, 1))
+    assert runs(path) == 1
+
+
+@pytest.mark.parametrize("chosen", [True, [LookupError], (KeyError, LookupError)], ids=repr)
+def test_a_function_that_raises_is_run_again_if_it_says_so(chosen, path):
+    assert get(fail.options(retry_exceptions=chosen).remote(path, 2)) == 3
+
+
+def test_of_the_exceptions_only_those_that_were_named_count(path):
+    with pytest.raises(LookupError, match="failed in run 1"):
+        get(fail.options(retry_exceptions=[KeyError]).remote(path, 1))
+    with pytest.raises(KeyError, match="failed in run 5"):
+        get(fail.options(retry_exceptions=[LookupError]).remote(path, 9, KeyError))
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [({"max_retries": -2}, ValueError), ({"max_retries": "3"}, TypeError), ({"retry_exceptions": [3]}, ValueError)],
+)
+def test_a_wrong_option_is_refused_at_once(options, error):
+    with pytest.raises(error, match=next(iter(options))):
+        crash.options(**options)
+
+
+# -- the end -------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_run_again_when_the_session_ends():
+    output = output_of("""
+    @actorio.remote
+    def wait():
+        time.sleep(1000)
+
+    with actorio.init():
+        refs = [wait.remote() for _ in range(4)]
+        actorio.wait(refs, timeout=0.3)
+    for ref in refs:
+        try:
+            actorio.get(ref)
+        except actorio.exceptions.WorkerCrashedError as error:
+            print("its session was shut down" in str(error))
+    """)
+    assert output == ["True"] * 4
