@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actorio._caller.holdings import Holdings
     from actorio._caller.lane import Lane
     from actorio._caller.loss import Losses
-    from actorio._model.actor_options import Retried
+    from actorio._model.actor_options import Manner
     from actorio._model.definition import MethodDefinition
     from actorio._model.handle import ActorIdentity
     from actorio._wire.frames import Payload
@@ -118,48 +118,19 @@ class Calls:
                 self._send_anew(identity, result, name, payload, (), ())
         return ObjectRef(result)
 
-    def call_again(  # noqa: PLR0917  # see the port
+    def call_in(
         self,
+        manner: Manner,
         identity: ActorIdentity,
         method: MethodDefinition,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
-        retries: int,
-        retried: Retried,
-    ) -> ObjectRef[Any]:
-        """Sends a call that is sent again when its actor is restarted, or when it fails in one of these ways."""
-        return ObjectRef(self._begin(identity, method, args, kwargs, 1, retries, retried))
-
-    def call_several(  # noqa: PLR0917  # see the port
-        self,
-        identity: ActorIdentity,
-        method: MethodDefinition,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        returns: int,
-        retries: int,
-        retried: Retried,
     ) -> list[ObjectRef[Any]]:
-        """Sends a call as `call_again` does; returns a reference for each of several values."""
-        whole = self._begin(identity, method, args, kwargs, returns, retries, retried)
-        return split(whole, returns, self._numbers)
-
-    def _begin(  # noqa: PLR0917  # see the port
-        self,
-        identity: ActorIdentity,
-        method: MethodDefinition,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        returns: int,
-        retries: int,
-        retried: Retried,
-    ) -> RetriedResult:
+        """Sends a call that brings several values, or may be made again; returns a reference for each value."""
         send_to = self.prepare(method, args, kwargs)
-        result = RetriedResult(
-            next(self._numbers), method, retries, retried, lambda result: send_to(identity, result), returns
-        )
+        result = RetriedResult(next(self._numbers), method, manner, lambda result: send_to(identity, result))
         result.send()
-        return result
+        return split(result, self._numbers)
 
     def prepare(
         self, method: MethodDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any], wire_name: str = ""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorio._caller.unread import UnreadError
-    from actorio._model.actor_options import Retried
+    from actorio._model.actor_options import Manner
     from actorio._model.definition import MethodDefinition
     from actorio._wire.frames import Payload
 
@@ -24,28 +24,19 @@ class RetriedResult(PendingResult):
     """The result of a call that may be sent more than once. The last attempt decides how it ends.
 
     Args:
-        retries: how many attempts there may be after the first; -1 is without end.
-        retried: which exceptions of the method are worth another attempt.
+        manner: how often there may be another attempt (-1 is without end), after which exceptions of the method, and
+            how many values are wanted.
         send: sends the call, from the context that is running, and sets ``lane``.
-        returns: how many values are wanted.
     """
 
     __slots__ = ("_left", "_retried", "_send", "returns", "was_sent_before")
 
-    def __init__(  # noqa: PLR0917  # a call, and how often
-        self,
-        number: int,
-        what: MethodDefinition,
-        retries: int,
-        retried: Retried,
-        send: Callable[[RetriedResult], None],
-        returns: int = 1,
+    def __init__(
+        self, number: int, what: MethodDefinition, manner: Manner, send: Callable[[RetriedResult], None]
     ) -> None:
         super().__init__(number, None, what)
-        self.returns = returns
         self.was_sent_before = False
-        self._left = retries
-        self._retried = retried
+        self.returns, self._left, self._retried = manner
         self._send = send
 
     def send(self) -> None:

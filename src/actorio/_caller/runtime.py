@@ -12,7 +12,6 @@ from actorio._caller.creation import SHARED_NAMESPACE, ActorMaker
 from actorio._caller.holdings import Holdings
 from actorio._caller.loss import Losses
 from actorio._caller.pending import HERE, PENDING, VALUE, PendingResult, result_of
-from actorio._caller.several import split
 from actorio._caller.sharing import Sharing
 from actorio._caller.tasks import TaskWorkers
 from actorio._caller.waiting import wait_until_done
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 
     from actorio._caller.creation import Home
     from actorio._caller.node import NodeClient
-    from actorio._model.actor_options import ActorOptions, Retried
-    from actorio._model.definition import ClassDefinition, MethodDefinition
+    from actorio._model.actor_options import ActorOptions
+    from actorio._model.definition import ClassDefinition
     from actorio._model.event import ActorEvent
     from actorio._model.handle import ActorIdentity
 
@@ -64,11 +63,7 @@ class CallerRuntime:
         self.holdings = HERE.holdings = Holdings(self.node, self._see_to)
         self.calls = Calls(home.session, self._losses, self.holdings, self._numbers)
         # On the way of every call: as attributes they take a step less.
-        self.call, self.call_again, self.call_several = (
-            self.calls.call,
-            self.calls.call_again,
-            self.calls.call_several,
-        )
+        self.call, self.call_in, self.run_task = self.calls.call, self.calls.call_in, self._tasks.run
         self._sharing = Sharing(home.directory, lambda: self.calls.contexts, self._losses, self._numbers)
 
     def node(self) -> NodeClient:
@@ -170,22 +165,6 @@ class CallerRuntime:
     def _see_to(self, address: str) -> None:
         if self.calls.existing_contexts is not None:
             self.calls.existing_contexts.see_to(address)
-
-    # --- tasks --------------------------------------------------------------------------------------------------
-
-    def run_task(  # noqa: PLR0917  # see the port
-        self,
-        function: MethodDefinition,
-        payload: bytes,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        returns: int,
-        retries: int,
-        retried: Retried,
-    ) -> list[ObjectRef[Any]]:
-        """Runs a function in the least busy worker; returns a reference for each of its values."""
-        result = self._tasks.run(function, payload, args, kwargs, returns, retries, retried)
-        return [ObjectRef(result)] if returns == 1 else split(result, returns, self._numbers)
 
     # --- results ------------------------------------------------------------------------------------------------
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def split(whole: PendingResult, count: int, numbers: Iterator[int]) -> list[ObjectRef[Any]]:
+def split(whole: PendingResult, numbers: Iterator[int]) -> list[ObjectRef[Any]]:
     """Returns a reference to each of the values that a reply will bring, or to its error."""
-    if not count:
-        return []
+    if whole.returns == 1:
+        return [ObjectRef(whole)]
     # Whoever waits for one of them reads the connection of all.
-    parts = [PendingResult(next(numbers), whole.lane, whole.what) for _ in range(count)]
+    parts = [PendingResult(next(numbers), whole.lane, whole.what) for _ in range(whole.returns)]
 
     def complete(whole: PendingResult) -> None:
         if whole.state != VALUE:
@@ -29,5 +29,6 @@ def split(whole: PendingResult, count: int, numbers: Iterator[int]) -> list[Obje
         for part, payload in zip(parts, unpack(whole.payload), strict=True):
             part.complete(VALUE, KeepingBytes.of(payload, kept) if kept else payload)
 
-    whole.add_callback(complete)
+    if parts:
+        whole.add_callback(complete)
     return [ObjectRef(part) for part in parts]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorio._caller.pending import ERROR
 from actorio._caller.retries import RetriedResult
+from actorio._caller.several import split
 from actorio._caller.threads import start_thread
 from actorio._model.actor_options import ActorOptions
 from actorio._model.definition import ClassDefinition
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
     from actorio._caller.pending import PendingResult
     from actorio._caller.runtime import CallerRuntime
-    from actorio._model.actor_options import Retried
+    from actorio._model.actor_options import Manner
     from actorio._model.definition import MethodDefinition
     from actorio._model.handle import ActorIdentity
+    from actorio._model.reference import ObjectRef
 
 # Threads of one worker: tasks that wait for other tasks hold one each.
 _THREADS = 64
@@ -80,25 +82,21 @@ class TaskWorkers:
         self._lock = threading.Lock()
         self._running: dict[ActorIdentity, int] = {}
 
-    def run(  # noqa: PLR0917  # see the port
+    def run(
         self,
+        manner: Manner,
         function: MethodDefinition,
         payload: bytes,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
-        returns: int,
-        retries: int,
-        retried: Retried,
-    ) -> PendingResult:
+    ) -> list[ObjectRef[Any]]:
         """Runs a function in the least busy worker, and in another one should that die."""
         send_to = self._runtime.calls.prepare(function, (payload, *args), kwargs, wire_name="run")
-        result = TaskResult(
-            next(self._numbers), function, retries, retried, lambda _: self._send(result, send_to), returns
-        )
+        result = TaskResult(next(self._numbers), function, manner, lambda _: self._send(result, send_to))
         result.worker = None
         result.add_callback(self._finished)
         result.send()
-        return result
+        return split(result, self._numbers)
 
     def _send(self, result: TaskResult, send_to: Callable[[ActorIdentity, TaskResult], None]) -> None:
         if result.worker is None:
@@ -136,6 +134,8 @@ class TaskWorkers:
     def _finished(self, result: PendingResult) -> None:
         if isinstance(result, TaskResult) and result.worker is not None:
             self._leave(result.worker, is_dead=result.state == ERROR)
+            # A result that is kept keeps no worker.
+            result.worker = None
 
     def _leave(self, worker: ActorIdentity, *, is_dead: bool) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from actorio._model.options import (
     NONE,
@@ -23,6 +23,7 @@ from actorio._model.restarts import RestartPolicy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actorio._model.reference import ObjectRef
     from actorio._model.supervision import Membership
 
 # What 64 bits hold.
@@ -32,9 +33,22 @@ Retried = bool | tuple[type[Exception], ...]
 """Which exceptions of a method are retried: all, none, or those of these classes."""
 
 
-def retried(value: Any) -> Retried:
-    """Return what a user wrote as `retry_exceptions`, a list as a tuple."""
-    return value if isinstance(value, bool) else tuple(value)
+class Manner(NamedTuple):
+    """How a call is made: how many values it brings, how often and for which exceptions it is made again."""
+
+    returns: int = 1
+    retries: int = 0
+    retried: Retried = False
+
+    @classmethod
+    def of(cls, returns: int, retries: int, retry_exceptions: Any) -> Self:
+        """Return it for options as a user wrote them."""
+        retried = retry_exceptions if isinstance(retry_exceptions, bool) else tuple(retry_exceptions)
+        return cls(returns, retries, retried)
+
+    def given(self, refs: list[ObjectRef[Any]]) -> Any:
+        """Return what the caller gets of the references of a call: one, a list of them, or None."""
+        return refs[0] if self.returns == 1 else refs or None
 
 
 def _count(value: int) -> str | None:
@@ -134,6 +148,6 @@ class ActorOptions:
             values["get_if_exists"],
             values["max_restarts"],
             values["max_task_retries"],
-            retried(values["retry_exceptions"]),
+            Manner.of(1, 0, values["retry_exceptions"]).retried,
             values["restart_policy"],
         )

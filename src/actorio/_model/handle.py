@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
-from actorio._model.actor_options import METHOD_OPTIONS, retried
+from actorio._model.actor_options import METHOD_OPTIONS, Manner
 from actorio._model.definition import ClassDefinition, MethodDefinition
 from actorio._model.options import validate
 from actorio._model.travel import note
@@ -151,7 +151,7 @@ class ActorHandle:
 class ActorMethod:
     """A method of an actor: ``.remote(...)`` calls it, ``.options(...)`` changes how."""
 
-    __slots__ = ("_again", "_arities", "_definition", "_identity", "_name", "_options", "_returns")
+    __slots__ = ("_arities", "_definition", "_identity", "_manner", "_name", "_options")
 
     def __init__(
         self,
@@ -166,14 +166,16 @@ class ActorMethod:
         self._definition = definition
         self._name = name
         self._options = {**definition.options, **(options or {})}
-        self._returns: int = self._options.get("num_returns", 1)
-        self._again = self._find_retries()
+        self._manner = self._find_manner()
 
-    def _find_retries(self) -> tuple[int, Retried] | None:
-        """Returns how often and for which exceptions a call is made again; None for never, the common case."""
-        retries: int = self._options.get("max_task_retries", self._identity.retries)
-        chosen = retried(self._options.get("retry_exceptions", self._identity.retried))
-        return (retries, chosen) if retries or self._returns != 1 else None
+    def _find_manner(self) -> Manner | None:
+        """Returns how its calls are made; None for the common way."""
+        manner = Manner.of(
+            self._options.get("num_returns", 1),
+            self._options.get("max_task_retries", self._identity.retries),
+            self._options.get("retry_exceptions", self._identity.retried),
+        )
+        return manner if manner.retries or manner.returns != 1 else None
 
     def remote(self, /, *args: Any, **kwargs: Any) -> ObjectRef[Any]:
         """Sends the call; returns the reference of its result at once. Never waits, may be called anywhere.
@@ -194,12 +196,10 @@ class ActorMethod:
         if kwargs or len(args) not in self._arities:
             self._definition.check(args, kwargs)
         current = runtime.SLOT.runtime or runtime.of_handles()
-        if self._again is None:
+        if self._manner is None:
             return current.call(self._identity, self._definition, args, kwargs)
-        if self._returns == 1:
-            return current.call_again(self._identity, self._definition, args, kwargs, *self._again)
-        refs = current.call_several(self._identity, self._definition, args, kwargs, self._returns, *self._again)
-        return refs or None  # type: ignore[return-value]  # as the option says
+        refs = current.call_in(self._manner, self._identity, self._definition, args, kwargs)
+        return self._manner.given(refs)  # type: ignore[no-any-return]  # as the options say
 
     def options(self, **options: Any) -> ActorMethod:
         """Returns this method with other options; see the reference of options.

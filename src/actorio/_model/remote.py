@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
-from actorio._model.actor_options import ACTOR_OPTIONS, METHOD_OPTIONS, TASK_OPTIONS, ActorOptions, retried
+from actorio._model.actor_options import ACTOR_OPTIONS, METHOD_OPTIONS, TASK_OPTIONS, ActorOptions, Manner
 from actorio._model.definition import ClassDefinition, MethodDefinition
 from actorio._model.errors import ActorClassInheritanceException
 from actorio._model.options import validate, with_defaults
@@ -133,9 +133,9 @@ class RemoteFunction:
         if self._payload is None:
             self._payload = current.pickle_definition(self._function)
         options = with_defaults(TASK_OPTIONS, self._options)
-        returns, again = options["num_returns"], (options["max_retries"], retried(options["retry_exceptions"]))
-        refs = current.run_task(definition, self._payload, args, kwargs, returns, *again)
-        return refs[0] if returns == 1 else refs or None  # type: ignore[return-value]  # as the option says
+        manner = Manner.of(options["num_returns"], options["max_retries"], options["retry_exceptions"])
+        refs = current.run_task(manner, definition, self._payload, args, kwargs)
+        return manner.given(refs)  # type: ignore[no-any-return]  # as the options say
 
     def options(self, **options: Any) -> RemoteFunction:
         """Returns this function with other options.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import concurrent.futures
     from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 
-    from actorio._model.actor_options import ActorOptions, Retried
+    from actorio._model.actor_options import ActorOptions, Manner
     from actorio._model.definition import ClassDefinition, MethodDefinition
     from actorio._model.event import ActorEvent
     from actorio._model.handle import ActorHandle, ActorIdentity
@@ -77,17 +77,25 @@ class Runtime(Protocol):
     ) -> ObjectRef[Any]:
         """Sends a call; returns its reference at once."""
 
-    def run_task(  # noqa: PLR0917  # as `call_several`, and what to run
+    def call_in(
         self,
+        manner: Manner,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> list[ObjectRef[Any]]:
+        """Sends a call that brings several values, or may be made again; returns a reference for each value."""
+
+    def run_task(
+        self,
+        manner: Manner,
         function: MethodDefinition,
         payload: bytes,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
-        returns: int,
-        retries: int,
-        retried: Retried,
     ) -> list[ObjectRef[Any]]:
-        """Runs a pickled function in a worker, again if that dies or the function fails so; see `call_several`."""
+        """Runs a pickled function in a worker, again if that dies or the function fails so; see `call_in`."""
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """Blocks until every value is there; returns them in order."""
@@ -102,29 +110,6 @@ class Runtime(Protocol):
 
     def borrow(self, *exported: Any) -> Pending:
         """Returns the result that another process exported."""
-
-    def call_again(  # noqa: PLR0917  # as `call`, and how often
-        self,
-        identity: ActorIdentity,
-        method: MethodDefinition,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        retries: int,
-        retried: Retried,
-    ) -> ObjectRef[Any]:
-        """Sends a call that is sent again when the actor dies in the midst of it, or when it fails so."""
-
-    def call_several(  # noqa: PLR0917  # as `call_again`, and how many values
-        self,
-        identity: ActorIdentity,
-        method: MethodDefinition,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        returns: int,
-        retries: int,
-        retried: Retried,
-    ) -> list[ObjectRef[Any]]:
-        """Sends a call whose method returns so many values; returns a reference for each."""
 
     def kill(self, identity: ActorIdentity, *, may_restart: bool) -> None:
         """Ends an actor at once."""
