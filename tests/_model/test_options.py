@@ -10,7 +10,7 @@ from actorio._model.actor_options import (
     NAME_OPTIONS,
     TASK_OPTIONS,
     ActorOptions,
-    Manner,
+    exceptions_of,
 )
 from actorio._model.init_options import INIT_OPTIONS, InitOptions
 from actorio._model.options import validate, with_defaults
@@ -170,7 +170,7 @@ def test_what_is_about_a_name_needs_one(given):
     ("given", "found"), [(True, True), (False, False), ([], ()), ([KeyError, OSError], (KeyError, OSError))]
 )
 def test_retried_exceptions_are_all_none_or_those_of_some_classes(given, found):
-    assert Manner.of(1, 0, given).retried == found
+    assert exceptions_of(given) == found
 
 
 def test_the_records_refuse_what_the_table_refuses():

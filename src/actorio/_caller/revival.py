@@ -98,8 +98,13 @@ def reap() -> None:
             _STARTED.remove(process)
 
 
-def end_all(timeout: float) -> None:
-    """Waits until all nodes started here have ended; kills those that have not after ``timeout`` seconds."""
+def end_all(timeout: float) -> bool:
+    """Waits until all nodes started here have ended; kills those that have not after ``timeout`` seconds.
+
+    Returns whether there were any.
+    """
+    if not _STARTED:
+        return False
     deadline = time.monotonic() + timeout
     reap()
     while _STARTED and time.monotonic() < deadline:
@@ -108,6 +113,7 @@ def end_all(timeout: float) -> None:
     for process in _STARTED:
         kill_family(process)
     _STARTED.clear()
+    return True
 
 
 def kill_family(process: subprocess.Popen[bytes]) -> None:

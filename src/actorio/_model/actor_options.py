@@ -33,6 +33,11 @@ Retried = bool | tuple[type[Exception], ...]
 """Which exceptions of a method are retried: all, none, or those of these classes."""
 
 
+def exceptions_of(value: Any) -> Retried:
+    """Return what a user wrote as `retry_exceptions`, a list as a tuple."""
+    return value if isinstance(value, bool) else tuple(value)
+
+
 class Manner(NamedTuple):
     """How a call is made: how many values it brings, how often and for which exceptions it is made again."""
 
@@ -43,8 +48,7 @@ class Manner(NamedTuple):
     @classmethod
     def of(cls, returns: int, retries: int, retry_exceptions: Any) -> Self:
         """Return it for options as a user wrote them."""
-        retried = retry_exceptions if isinstance(retry_exceptions, bool) else tuple(retry_exceptions)
-        return cls(returns, retries, retried)
+        return cls(returns, retries, exceptions_of(retry_exceptions))
 
     def given(self, refs: list[ObjectRef[Any]]) -> Any:
         """Return what the caller gets of the references of a call: one, a list of them, or None."""
@@ -148,6 +152,6 @@ class ActorOptions:
             values["get_if_exists"],
             values["max_restarts"],
             values["max_task_retries"],
-            Manner.of(1, 0, values["retry_exceptions"]).retried,
+            exceptions_of(values["retry_exceptions"]),
             values["restart_policy"],
         )

@@ -105,8 +105,7 @@ class Session:
         if has_answered and not self.node.is_over:
             # Others need the session, and with it the node that this process has started.
             revival.disown()
-        else:
-            revival.end_all(_EXIT_TIMEOUT)
+        elif revival.end_all(_EXIT_TIMEOUT):
             self.directory.remove_when_over()
         self._printer.close()
 
