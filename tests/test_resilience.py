@@ -98,3 +98,26 @@ def test_a_call_made_in_the_midst_of_another_is_sent_after_it(session):
         signal.signal(signal.SIGALRM, before)
     assert made
     assert set(actorio.get(made, timeout=PATIENCE)) == {"from the handler"}
+
+
+def test_what_a_signal_handler_raises_while_arguments_are_pickled_is_not_the_arguments_fault(session):
+    class Interrupted(Exception):
+        pass
+
+    class Slow:
+        is_interrupted = False
+
+        def __reduce__(self):
+            if not Slow.is_interrupted:
+                Slow.is_interrupted = True
+                raise Interrupted
+            return int, ()
+
+    class Echo:
+        def echo(self, value):
+            return value
+
+    actor = actorio.remote(Echo).remote()
+    with pytest.raises(Interrupted):
+        actor.echo.remote(Slow())
+    assert actorio.get(actor.echo.remote(1)) == 1

@@ -158,3 +158,119 @@ def test_the_session_of_a_killed_driver_ends_though_its_forked_child_lives():
     finally:
         os.kill(child, signal.SIGKILL)
         finish(program)
+
+
+# -- children of actors --------------------------------------------------------------------------------------------
+
+FORKING = """
+    import multiprocessing
+    fork = multiprocessing.get_context("fork")
+
+    def terminate_child():
+        child = fork.Process(target=time.sleep, args=(1000,))
+        child.start()
+        child.terminate()
+        child.join(10)
+        code = child.exitcode
+        child.kill()
+        return code
+
+    def fork_and(body):
+        pid = os.fork()
+        if not pid:
+            body()
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    class Plain:
+        def __init__(self, first=None):
+            self.first = first and first()
+        def first_value(self):
+            return self.first
+        def run(self, body):
+            return body()
+        def __ray_shutdown__(self):
+            print("clean-up in", os.getpid(), flush=True)
+
+    class Async(Plain):
+        async def pid(self):
+            return os.getpid()
+
+    kinds = [actorio.remote(Plain), actorio.remote(Plain).options(max_concurrency=3), actorio.remote(Async)]
+"""
+
+
+def test_a_child_of_an_actor_ends_by_sigterm_and_its_actor_does_not(leaks):
+    assert (
+        output_of(
+            FORKING
+            + """
+    actorio.init(log_to_driver=False)
+    for kind in kinds:
+        actor = kind.remote(terminate_child)
+        print(actorio.get([actor.first_value.remote(), actor.run.remote(terminate_child)]))
+        actorio.get(actor.run.remote(os.getpid))
+    """
+        )
+        == [str([-signal.SIGTERM] * 2)] * 3
+    )
+    assert leaks() == []
+
+
+def test_a_child_of_an_actor_neither_cleans_up_nor_answers_in_its_name(leaks):
+    lines = output_of(
+        FORKING
+        + """
+    def end_child():
+        pid = os.fork()
+        if not pid:
+            time.sleep(1000)
+        os.kill(pid, signal.SIGTERM)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def leave():
+        pid = os.fork()
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) if pid else "the child"
+
+    def fail():
+        pid = os.fork()
+        if not pid:
+            raise KeyboardInterrupt
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    actorio.init(log_to_driver=False)
+    for kind in kinds:
+        actor = kind.remote()
+        print(actorio.get([actor.run.remote(each) for each in (end_child, leave, fail, end_child)]))
+    """
+    )
+    assert lines == [str([-signal.SIGTERM, 1, 1, -signal.SIGTERM])] * 3
+    assert leaks() == []
+
+
+def test_a_child_of_an_actor_has_none_of_its_connections(leaks):
+    lines = output_of(
+        FORKING
+        + """
+    actorio.init(log_to_driver=False)
+    other = kinds[0].remote()
+    actorio.get(other.first_value.remote())
+
+    def use_in_child(other):
+        def use():
+            try:
+                other.first_value.remote()
+            except actorio.exceptions.RaySystemError as error:
+                os._exit("by shutdown() or a fork" in str(error))
+            os._exit(7)
+        return fork_and(use)
+
+    class User(Plain):
+        def use(self, other):
+            actorio.get(other.first_value.remote())
+            return use_in_child(other), actorio.get(other.first_value.remote())
+
+    print(actorio.get(actorio.remote(User).remote().use.remote(other)))
+    """
+    )
+    assert lines == ["(1, None)"]
+    assert leaks() == []

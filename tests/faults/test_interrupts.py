@@ -187,3 +187,80 @@ def test_an_actor_whose_creation_is_interrupted_is_not_left_behind(options):
         time.sleep(0.01)
     """)
     assert output == ["5"]
+
+
+def test_an_init_that_cannot_start_a_process_says_so_and_leaves_nothing(leaks):
+    lines = output_of("""
+    python, sys.executable = sys.executable, "/nonexistent/python"
+    for _ in range(2):
+        try:
+            actorio.init()
+        except OSError as error:
+            print(type(error).__name__)
+    sys.executable = python
+    with actorio.init():
+        print("begun")
+    """)
+    assert lines == ["FileNotFoundError"] * 2 + ["begun"]
+    assert leaks() == []
+
+
+@pytest.mark.parametrize(
+    "module", ["actorio.engines.output", "actorio._caller.node", "actorio._caller.creation", "actorio._caller.runtime"]
+)
+def test_an_init_that_is_interrupted_leaves_nothing(module, leaks):
+    lines = output_of(f"""
+    class CtrlC:
+        def find_spec(self, name, *_):
+            if name == {module!r}:
+                sys.meta_path.remove(self)
+                signal.raise_signal(signal.SIGINT)
+
+    sys.meta_path.insert(0, CtrlC())
+    try:
+        actorio.init()
+    except KeyboardInterrupt:
+        print(actorio.is_initialized(), [thread.name for thread in threading.enumerate()])
+    children = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True)
+    print([line for line in children.stdout.splitlines() if "actorio" in line])
+    with actorio.init():
+        print("begun")
+    """)
+    assert lines == ["False ['MainThread']", "[]", "begun"]
+    assert leaks() == []
+
+
+def test_a_shutdown_that_is_interrupted_is_finished(leaks):
+    lines = output_of("""
+    class Slow:
+        def work(self):
+            time.sleep(1000)
+        def __ray_shutdown__(self):
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    class Interrupted(BaseException):
+        pass
+    def interrupt(*_):
+        raise Interrupted
+
+    signal.signal(signal.SIGALRM, interrupt)
+    for _ in range(3):
+        actorio.init()
+        actor = actorio.remote(Slow).remote()
+        ref = actor.work.remote()
+        actorio.wait([ref], timeout=0.2)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        try:
+            actorio.shutdown()
+        except Interrupted:
+            print([thread.name for thread in threading.enumerate()], len(os.listdir("/proc/self/fd")))
+        try:
+            actorio.get(ref)
+        except actorio.exceptions.ActorDiedError:
+            print("told")
+    """)
+    first, told, *_ = lines
+    assert first.startswith("['MainThread']")
+    assert told == "told"
+    assert lines == [first, told] * 3
+    assert leaks() == []

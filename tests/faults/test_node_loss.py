@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.programs import is_gone, output_of, wait_until
+from tests.programs import SHUTDOWN_SECONDS, is_gone, output_of, wait_until
 
 import actorio
 from actorio._model import runtime
@@ -336,3 +336,40 @@ def test_node_and_zygote_together_end_the_session_and_every_reference(leaks, tmp
     with actorio.init(address="local"):
         assert get(PLAIN.remote().echo.remote(1)) == 1
     assert leaks() == []
+
+
+@pytest.mark.parametrize("pause", [0, 0.05, 0.2, 0.4])
+def test_shutdown_ends_everything_though_the_node_was_killed_just_before(pause, leaks):
+    lines = output_of(f"""
+    class Echo:
+        def pid(self):
+            return os.getpid()
+
+    node = actorio.init().address_info["node_pid"]
+    actors = [actorio.remote(Echo).remote() for _ in range(3)]
+    print(*actorio.get([actor.pid.remote() for actor in actors]))
+    os.kill(node, signal.SIGKILL)
+    time.sleep({pause})
+    began = time.monotonic()
+    actorio.shutdown()
+    print(time.monotonic() - began)
+    """)
+    assert all(map(is_gone, map(int, lines[0].split())))
+    assert float(lines[1]) < SHUTDOWN_SECONDS
+    assert leaks() == []
+
+
+def test_shutdown_leaves_other_drivers_alone_though_the_node_was_killed_just_before(fresh_session):
+    actor = PLAIN.remote()
+    pid = get(actor.pid.remote())
+    output_of(
+        """
+    actorio.init(sys.argv[1])
+    os.kill(int(sys.argv[2]), signal.SIGKILL)
+    actorio.shutdown()
+    """,
+        fresh_session.address_info["address"],
+        inventory().node_pid,
+    )
+    assert get(actor.pid.remote()) == pid
+    assert get(PLAIN.remote().echo.remote(1)) == 1

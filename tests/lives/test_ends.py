@@ -342,6 +342,24 @@ def test_the_signals_of_a_forked_child_do_not_wake_its_actor(session):
     assert actorio.get(make().run.remote(whom_a_child_tells)) == 1
 
 
+@pytest.mark.parametrize("moment", ["constructor", "method"])
+def test_an_actor_may_have_a_handler_of_its_own_for_the_signal_that_rouses_it(moment, session, tmp_path):
+    def handle():
+        people.note_signals(signal.SIGURG, tmp_path / "urgent")
+        people.note_signals(signal.SIGUSR2, tmp_path / "others")
+
+    actor = make("plain", handle) if moment == "constructor" else make()
+    if moment == "method":
+        actorio.get(actor.run.remote(handle))
+    pid = actorio.get(actor.pid.remote())
+    os.kill(pid, signal.SIGUSR2)
+    assert wait_until(lambda: notes(tmp_path / "others") == ["heard"])
+    os.kill(pid, signal.SIGURG)
+    assert wait_until(lambda: notes(tmp_path / "urgent") == ["heard"])
+    actorio.get(actor.pid.remote())
+    assert notes(tmp_path / "urgent") == ["heard"]
+
+
 # -- watching ------------------------------------------------------------------------------------------------------
 
 

@@ -37,12 +37,20 @@ def dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], method: Met
     try:
         return pickled((args, kwargs))
     except Exception as error:
-        raise UnpicklableError(explain_arguments(args, kwargs, method)) from error
+        blame_arguments(args, kwargs, method, error)
+        raise
 
 
-def explain_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition) -> str:
-    """Says which part of which argument cannot be pickled."""
+def blame_arguments(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition, error: Exception
+) -> None:
+    """Says which part of which argument cannot be pickled.
+
+    Returns when none is to blame: a signal's handler has raised meanwhile.
+
+    Raises:
+        UnpicklableError: one is.
+    """
     for root, value in (("args", args), *kwargs.items()):
         if wire.culprit(value, root) is not None:
-            return wire.explain(value, root, method.call_name)
-    return wire.explain((args, kwargs), "arguments", method.call_name)
+            raise UnpicklableError(wire.explain(value, root, method.call_name)) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from actorio._caller.arguments import dump_arguments, explain_arguments
+from actorio._caller.arguments import blame_arguments, dump_arguments
 from actorio._caller.contexts import Contexts
 from actorio._caller.held import HeldCall
 from actorio._caller.pending import ERROR, PendingResult, result_of, running_loop
@@ -16,7 +16,7 @@ from actorio._model.argument import OWN, has_references, take_references
 from actorio._model.errors import RaySystemError
 from actorio._model.reference import ObjectRef
 from actorio._model.travel import NOTED, KeepingBytes, kept_by, take_notes
-from actorio._wire.payload import UnpicklableError, dumps
+from actorio._wire.payload import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,7 +103,8 @@ class Calls:
             payload = dumps((args, kwargs))
         except Exception as error:
             take_notes()
-            raise UnpicklableError(explain_arguments(args[1:] if wire_name else args, kwargs, method)) from error
+            blame_arguments(args[1:] if wire_name else args, kwargs, method, error)
+            raise
         except BaseException:
             take_notes()
             raise

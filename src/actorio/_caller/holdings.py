@@ -34,8 +34,9 @@ class Hold:
         self._gone = gone
 
     def __del__(self) -> None:
-        # Atomic, and safe wherever an object may die.
-        self._gone.put(self.actor_id)
+        # Atomic, and safe wherever an object may die; that may be in the midst of its making, by a signal's handler.
+        with suppress(AttributeError):
+            self._gone.put(self.actor_id)
 
 
 class Holdings:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 import os
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ class NodeClient:
 
     Attributes:
         holdings: returns what this process holds, to tell a new node.
+        has_left: the node has said that nothing of this process is left in the session.
+        is_over: and that the session is over.
 
     Raises:
         OSError, RaySystemError: there is no node, or it does not answer.
@@ -70,7 +73,7 @@ class NodeClient:
         self.directory = directory
         self.peer = os.urandom(8).hex()
         self.killed = 0
-        self.is_over = self._has_left = self._is_leaving = False
+        self.is_over = self.has_left = self._is_leaving = False
         self.holdings: Callable[[], Iterable[Message]] = tuple
         self._on_news = on_news
         self._on_lost = on_lost
@@ -80,6 +83,7 @@ class NodeClient:
         # Questions that may stay open for long: what to ask again of a new node, and whom to tell.
         self._deaths: dict[int, tuple[m.AskDeath, Callable[[DeathCertificate | None], None]]] = {}
         self._watches: dict[int, tuple[m.Watch, OnEvent]] = {}
+        self._stop: m.Stop | None = None
         self._is_noted = threading.Event()
         self._is_stopped = threading.Event()
         hello = m.Hello(VERSION, role, os.getpid(), self.peer, actor_id)
@@ -230,13 +234,18 @@ class NodeClient:
 
     def stop(self, timeout: float, *, is_all: bool = False) -> bool:
         """Leaves the session; returns whether the node said that all is done, within ``timeout`` seconds."""
-        self._is_leaving = self._link.is_closing = True
-        if self._link.send_within(m.Stop(is_all), timeout):
-            self._is_stopped.wait(timeout)
-        if not self._has_left:
-            # What follows must not wait for it either.
-            self._link.hang_up()
-        return self._has_left
+        self._is_leaving = True
+        # Should the node be killed just now, the next one is told, too.
+        self._stop = m.Stop(is_all)
+        deadline = time.monotonic() + timeout
+        try:
+            self._link.send_within(self._stop, timeout)
+            self._is_stopped.wait(max(0.0, deadline - time.monotonic()))
+        finally:
+            if not self.has_left:
+                # What follows must not wait for it either.
+                self._link.hang_up()
+        return self.has_left
 
     def close(self) -> None:
         """Ends the connection and waits for the reading thread."""
@@ -265,7 +274,8 @@ class NodeClient:
         elif isinstance(message, m.Event):
             self._tell_watcher(message, payload)
         elif isinstance(message, m.Stopped):
-            self.killed, self.is_over, self._has_left = message.killed, message.is_over, True
+            self.killed, self.is_over, self.has_left = message.killed, message.is_over, True
+            self._link.is_closing = True
             self._is_stopped.set()
         elif isinstance(message, m.Noted):
             self._is_noted.set()
@@ -283,6 +293,8 @@ class NodeClient:
         yield from [asked for _, asked in orders]
         yield from [Asked(question) for question, _ in list(self._deaths.values())]
         yield from [Asked(watch) for watch, _ in list(self._watches.values())]
+        if self._stop is not None:
+            yield Asked(self._stop)
 
     def _end(self) -> None:
         """There is no node any more: everybody who waits is told."""
@@ -302,7 +314,7 @@ class NodeClient:
                 _, (question, tell) = self._deaths.popitem()
             except KeyError:
                 return
-            if self._link.is_closing:
+            if self._is_leaving or self._link.is_closing:
                 tell(DeathCertificate(question.actor_id, "", cause="shutdown"))
             else:
                 tell(DeathCertificate(question.actor_id, "", cause="node_lost", detail=f"pid {self.node_pid}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.arguments import dump_arguments, pickled
@@ -227,11 +228,13 @@ class CallerRuntime:
 
     def close(self) -> None:
         """Closes every connection; whatever still waits ends with an error."""
-        self.calls.close()
-        self._sharing.close()
-        self.holdings.close()
-        if self._node is not None:
-            self._node.close()
+        with ExitStack() as rest:
+            # Each is closed whatever becomes of the others.
+            if self._node is not None:
+                rest.callback(self._node.close)
+            rest.callback(self.holdings.close)
+            rest.callback(self._sharing.close)
+            self.calls.close()
 
     def abandon(self) -> None:
         """Closes this process's copies of the descriptors; in a forked child, where no thread of ours runs."""

@@ -125,6 +125,9 @@ class ActorHandle:
             f"cannot set {name!r} on {self!r}: the actor's state lives in its own process; set it in a method"
         )
 
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"cannot delete {name!r} of {self!r}: the actor's state lives in its own process")
+
     def __dir__(self) -> list[str]:
         identity: ActorIdentity = self.__dict__["_actorio_identity"]
         return [*identity.definition.methods, *_BUILT_IN, "__init__"]

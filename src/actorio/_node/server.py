@@ -20,6 +20,7 @@ from actorio._model.supervision import Membership
 from actorio._node import boot as boots
 from actorio._node import instructions as do
 from actorio._node.client import Client
+from actorio._node.cradles import is_alive
 from actorio._node.lifecycle import GRACE, Lifecycle
 from actorio._node.memory import OutOfMemoryCounter
 from actorio._node.news import News
@@ -82,6 +83,8 @@ class Node:
         self._life.nursery = Nursery(loop, zygote, zygote_pid, self._on_zygote_news, self._on_zygote_lost)
         self._clients: set[Client] = set()
         self._is_ending = self._is_finishing = False
+        # The drivers of the node before this one that have not come yet.
+        self._absent: set[int] = set()
         # How often another zygote is worth a try.
         self._zygotes = RestartBudget(_ZYGOTES, RestartPolicy(window=60.0))
         # Set by the zygote's first message: "" when all is well.
@@ -130,6 +133,7 @@ class Node:
     def _greet(self, client: Client) -> None:
         if client.is_driver:
             client.watch_process()
+            self._absent.discard(client.pid)
             self._tell_of_drivers()
         if self._start_error is not None:
             client.send(m.Welcome(os.getpid(), self._life.nursery.pid, self._start_error))
@@ -162,6 +166,7 @@ class Node:
     def _has_company(self) -> bool:
         """Does anybody need the session?"""
         has_driver = any(client.is_driver and not client.is_leaving for client in self._clients)
+        has_driver = has_driver or any(map(is_alive, self._absent))
         return has_driver or self._boot.is_kept or self._registry.has_detached()
 
     # --- actors -------------------------------------------------------------------------------------------------
@@ -306,12 +311,15 @@ class Node:
         for message, payload, descriptors in kept:
             if isinstance(message, m.Kept):
                 self._life.adopt(message, Spec.decode(payload), descriptors)
+            elif isinstance(message, m.Ready):
+                self._absent = set(message.drivers)
             else:
                 self._life.on_news(message)
         self._loop.call_later(_REJOIN_TIMEOUT, self._release_the_unheld)
 
     def _release_the_unheld(self) -> None:
         self._registry.is_settling = False
+        self._absent.clear()
         self._life.perform(self._registry.release(list(self._registry.living), time.monotonic()))
         self._end_if_alone()
 

@@ -62,9 +62,9 @@ def _hear(zygote: socket.socket, listener: int) -> tuple[list[server.Kept], Boot
             if isinstance(message, Kept):
                 kept.append((message, bytes(payload), descriptors[: message.count]))
                 del descriptors[: message.count]
-            elif isinstance(message, Ready):
-                boot = msgspec.structs.replace(boots.decode(payload), listener=listener, lock=descriptors[0])
-                return kept, boot
             else:
                 kept.append((message, b"", []))
+            if isinstance(message, Ready):
+                boot = msgspec.structs.replace(boots.decode(payload), listener=listener, lock=descriptors[0])
+                return kept, boot
     return None

@@ -209,7 +209,7 @@ class Zygote:
         for message in self._unheard:
             self._send(message)
         self._unheard.clear()
-        self._send(Ready(), encode_boot(self._boot), (self._boot.lock,))
+        self._send(Ready(drivers=self._drivers), encode_boot(self._boot), (self._boot.lock,))
 
     # --- starting -----------------------------------------------------------------------------------------------
 

@@ -331,10 +331,12 @@ class Signal(Message, tag=5, frozen=True):
 class Ready(Message, tag=6, frozen=True):
     """The zygote has imported what actors need. ``error`` says which module could not be imported, and why.
 
-    To a new node it says that it has told all that it kept; the payload is the `Boot` of the session.
+    To a new node it says that it has told all that it kept, and which processes were drivers; the payload is the `Boot`
+    of the session.
     """
 
     error: str = ""
+    drivers: list[int] = []
 
 
 class Forget(Message, tag=7, frozen=True):

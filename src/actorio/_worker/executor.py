@@ -23,6 +23,7 @@ from actorio._model.travel import NOTED, take_notes
 from actorio._wire import payload as wire
 from actorio._wire.messages import Call
 from actorio._wire.parts import pack
+from actorio._worker.forks import PROCESS, leave_child
 from actorio._worker.itself import send_as_handle
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ class Executor:
         Raises:
             ActorEndsError: the method has called `exit_actor`, and caught what that raised.
         """
+        if PROCESS.is_child:
+            leave_child(self._name_of(call))
         if WISH.is_exiting and WISH.call is call:
             raise ActorEndsError(0, "exit_actor")
         connection, request, _ = call
@@ -189,6 +192,8 @@ class Executor:
             ActorEndsError: the error ends the actor; there is no answer then.
             StopRequestedError: it is one.
         """
+        if PROCESS.is_child:
+            leave_child(self._name_of(call))
         # By its type: an exception may raise at any question about itself.
         if issubclass(type(error), ActorEndsError | StopRequestedError):
             raise error

@@ -39,6 +39,7 @@ from actorio._worker.blocking import BlockingGuard
 from actorio._worker.dispatcher import LoopDispatcher
 from actorio._worker.ending import PATIENCE, Ending, leave, leave_by_signal
 from actorio._worker.executor import ActorEndsError, Executor, StopRequestedError, ends_by
+from actorio._worker.forks import be_an_actor
 from actorio._worker.inspection import dump_path, install_stack_dump
 from actorio._worker.rousing import Rouser
 from actorio._worker.stall import StallWatch
@@ -47,8 +48,6 @@ from actorio._worker.threads import ThreadDispatcher
 
 if TYPE_CHECKING:
     from types import FrameType
-
-    from actorio._model.certificate import DeathCertificate
 
 # CPython specialises code after a few dozen rounds.
 _WARM_UP_ROUNDS = 20
@@ -156,8 +155,10 @@ class _Life:
             self._live_in_threads()
         leave(0)
 
-    def _report_end(self, certificate: DeathCertificate, timeout: float) -> None:
-        self.runtime.node().report_end(certificate, timeout)
+    def _forget_in_child(self) -> None:
+        runtime.install(None)
+        context.install(context.RuntimeContext())
+        self.runtime.abandon()
 
     def _load(self) -> Executor:
         executor = Executor(self.birth)
@@ -178,6 +179,7 @@ class _Life:
         loop = new_loop()
         asyncio.set_event_loop(loop)
         loop.add_signal_handler(signal.SIGTERM, self._end_on_loop, loop, None)
+        be_an_actor(self._forget_in_child)
         # The loop itself keeps only a weak reference to a task.
         start = loop.create_task(self._start_on_loop(loop))
         try:
@@ -230,6 +232,9 @@ class _Life:
 
     def _live_in_threads(self) -> None:
         signal.signal(signal.SIGTERM, self._on_sigterm)
+        be_an_actor(self._forget_in_child)
+        # Before the constructor: what the actor's own code does with signals comes after.
+        rouser = Rouser()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         try:
             executor = self._load()
@@ -239,7 +244,7 @@ class _Life:
             self._fail(error)
         self.executor = executor
         dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, self._end_in_thread)
-        serving = threading.Thread(target=self._serve, args=(dispatcher, Rouser()), name="actorio-mailbox", daemon=True)
+        serving = threading.Thread(target=self._serve, args=(dispatcher, rouser), name="actorio-mailbox", daemon=True)
         serving.start()
         with suppress(StopRequestedError):
             self._is_interruptible = True

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 # What it knocks with: nobody else needs that signal, and a process that does not know it ignores it.
 _KNOCK = signal.SIGURG
-# How long it waits for an answer before it knocks again, in seconds: at first, and at most.
-_PATIENCE, _LONGEST_PATIENCE = 0.005, 1.0
+# How long it waits for an answer before it knocks again, in seconds: at first, and then twice as long each time until
+# it gives up, which is when the main thread is in code that lets nobody in.
+_PATIENCE, _LONGEST_PATIENCE = 0.005, 2.0
 
 
 class Rouser:
@@ -33,8 +34,6 @@ class Rouser:
             os.set_blocking(end, False)
         signal.signal(_KNOCK, self._answer)
         signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
-        # A child's signals are its own.
-        os.register_at_fork(after_in_child=_tell_nobody)
 
     def listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begins to hear of signals."""
@@ -44,15 +43,14 @@ class Rouser:
         self._is_answered = True
 
     def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
-        if any(number != _KNOCK for number in os.read(self._heard, 4096)) and self._is_answered:
+        is_news = any(number != _KNOCK for number in os.read(self._heard, 4096))
+        if is_news and self._is_answered and signal.getsignal(_KNOCK) == self._answer:
             self._is_answered = False
             self._knock(loop, _PATIENCE)
 
     def _knock(self, loop: asyncio.AbstractEventLoop, patience: float) -> None:
-        if not self._is_answered:
-            signal.pthread_kill(self._sleeper, _KNOCK)
-            loop.call_later(patience, self._knock, loop, min(patience * 2, _LONGEST_PATIENCE))
-
-
-def _tell_nobody() -> None:
-    signal.set_wakeup_fd(-1)
+        if self._is_answered or patience > _LONGEST_PATIENCE:
+            self._is_answered = True
+            return
+        signal.pthread_kill(self._sleeper, _KNOCK)
+        loop.call_later(patience, self._knock, loop, patience * 2)

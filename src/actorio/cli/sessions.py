@@ -23,10 +23,11 @@ from actorio.cli.connection import (
     session_options,
 )
 from actorio.engines.directory import Sessions
-from actorio.engines.launch import Launch
+from actorio.engines.launch import launch_in
 
 if TYPE_CHECKING:
     from actorio.engines.directory import SessionDirectory
+    from actorio.engines.launch import Launch
 
 # How long a session may take to end, in seconds: it gives its actors a second and a half.
 _STOP_TIMEOUT = 10.0
@@ -41,8 +42,7 @@ def start(*, preload: tuple[str, ...], as_json: bool) -> None:
         # As `python -m` would find them; a script's own folder is on the path instead.
         sys.path.insert(0, os.getcwd())  # noqa: PTH109  # as the interpreter writes it
     with Sessions() as sessions:
-        directory = sessions.create()
-        launch = Launch(directory)
+        directory, launch = launch_in(sessions)
     node_pid = _await_node(launch, directory, preload)
     if as_json:
         print_json({"session": directory.name, "address": directory.path, "node_pid": node_pid})

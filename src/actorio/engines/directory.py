@@ -50,11 +50,16 @@ class SessionDirectory:
 
     def remove(self) -> None:
         """Removes the directory and all that is in it."""
-        base = Path(self.path).parent
-        with suppress(OSError, _GoneError), _locked(base):
-            shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError, _GoneError), _locked(Path(self.path).parent):
+            self.discard()
+        self.abandon()
+
+    def discard(self) -> None:
+        """Does the same for whoever has the lock of all sessions."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):
             # The directory of all sessions goes with the last of them.
-            base.rmdir()
+            Path(self.path).parent.rmdir()
         self.abandon()
 
     def remove_when_over(self) -> None:
@@ -118,7 +123,7 @@ def named(address: str) -> SessionDirectory:
     """
     with Sessions() as sessions:
         path = Path(address) if "/" in address else sessions.base / address
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112  # False for a path that cannot be
             known = ", ".join(each.name for each in sessions.running())
             raise ConnectionError(f"there is no session {address!r}; running are: {known or 'none'}")
         if path.stat().st_uid != os.getuid():

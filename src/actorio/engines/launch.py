@@ -16,7 +16,7 @@ from actorio._transport.sockets import listen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actorio.engines.directory import SessionDirectory
+    from actorio.engines.directory import SessionDirectory, Sessions
 
 
 class Launch:
@@ -65,3 +65,17 @@ class Launch:
             stdin.write(boot.encode(config))
         # The node has it now, and so the session lives as long as its processes do.
         self._directory.abandon()
+
+
+def launch_in(sessions: Sessions) -> tuple[SessionDirectory, Launch]:
+    """Begins a session: makes its directory and starts its node.
+
+    Raises:
+        OSError: the system has no room for it, and nothing is left of it.
+    """
+    directory = sessions.create()
+    try:
+        return directory, Launch(directory)
+    except BaseException:
+        directory.discard()
+        raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller import revival
@@ -13,10 +13,10 @@ from actorio._model import runtime
 from actorio._model.init_options import InitOptions
 from actorio._transport.descriptors import raise_limit
 from actorio.engines.directory import Sessions, named
-from actorio.engines.launch import Launch
+from actorio.engines.launch import Launch, launch_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -45,6 +45,13 @@ class Session:
         raise_limit()
         address = options.address or os.environ.get(_ADDRESS_VARIABLE, "")
         self._enter(address, options)
+        try:
+            self._settle_in(options)
+        except BaseException:
+            self._leave()
+            raise
+
+    def _settle_in(self, options: InitOptions) -> None:
         # Imported by now.
         from actorio._caller.creation import Home
         from actorio._caller.runtime import CallerRuntime
@@ -98,16 +105,27 @@ class Session:
         )
 
     def close(self) -> None:
-        """Ends this driver's actors, and the session when nobody else needs it, within two seconds."""
-        has_answered = self.node.stop(_STOP_TIMEOUT)
-        self.runtime.close()
-        self.node.close()
-        if has_answered and not self.node.is_over:
+        """Ends this driver's actors, and the session when nobody else needs it, within two seconds.
+
+        Interrupted, it ends the session at once.
+        """
+        self._leave(self.runtime.close)
+
+    def _leave(self, close: Callable[[], object] = bool) -> None:
+        # What comes last is done whatever becomes of the rest.
+        with ExitStack() as rest:
+            rest.callback(self._printer.close)
+            rest.callback(self._end_nodes)
+            rest.callback(self.node.close)
+            rest.callback(close)
+            self.node.stop(_STOP_TIMEOUT)
+
+    def _end_nodes(self) -> None:
+        if self.node.has_left and not self.node.is_over:
             # Others need the session, and with it the node that this process has started.
             revival.disown()
         elif revival.end_all(_EXIT_TIMEOUT):
             self.directory.remove_when_over()
-        self._printer.close()
 
     def abandon(self) -> None:
         """Forgets the session in a forked child: it belongs to the parent."""
@@ -145,12 +163,7 @@ def _find(address: str, *, has_wishes: bool) -> tuple[SessionDirectory, Launch |
             raise ConnectionError(
                 "there is no running session to join: call init() without address='auto' to start one"
             )
-        directory = sessions.create()
-        try:
-            return directory, Launch(directory)
-        except BaseException:
-            directory.remove()
-            raise
+        return launch_in(sessions)
 
 
 class _Slot:
