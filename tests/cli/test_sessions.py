@@ -125,6 +125,23 @@ def test_stop_with_all_ends_every_session(run_command):
     assert {each["session"] for each in json.loads(output)["stopped"]} == names
 
 
+def test_stop_kills_a_session_whose_node_does_not_answer(run_command):
+    started = json.loads(run_command("start", "--json")[1])
+    output = programs.output_of(
+        """
+    class Plain:
+        def pid(self):
+            return os.getpid()
+    print(actorio.get(actorio.remote(Plain).options(lifetime="detached").remote().pid.remote()))
+    """,
+        env={**os.environ, "ACTORIO_ADDRESS": started["address"]},
+    )
+    os.kill(started["node_pid"], signal.SIGSTOP)
+    assert run_command("stop") == (0, f"killed session {started['session']}, which did not answer\n", "")
+    assert programs.wait_until(lambda: programs.is_gone(int(output[0])))
+    assert not Path(started["address"]).exists()
+
+
 def test_status_counts_drivers_and_actors(command, fresh_session):
     actors = [Counter.options(name="named", lifetime="detached").remote(), Counter.remote()]
     ray.get([actor.add.remote() for actor in actors])

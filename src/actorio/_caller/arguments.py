@@ -28,14 +28,16 @@ def pickled(value: Any) -> bytes:
     return data if NOTED.actors is None else KeepingBytes.of(data, take_notes())
 
 
-def dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition) -> bytes:
-    """Returns the arguments as bytes.
+def dump_arguments(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition, before: tuple[Any, ...] = ()
+) -> bytes:
+    """Returns the arguments as bytes, after those that are ours and not the user's.
 
     Raises:
         UnpicklableError: one cannot be pickled; the text says which part of it, and what to do.
     """
     try:
-        return pickled((args, kwargs))
+        return pickled(((*before, *args), kwargs))
     except Exception as error:
         blame_arguments(args, kwargs, method, error)
         raise

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Lent
 
+# The method of a worker that runs functions.
+RUN = "run"
 # An actor that was killed before so many others listens no more.
 _MAX_KILLED = 1000
 
@@ -82,18 +84,13 @@ class Calls:
         method: MethodDefinition,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
-        wire_name: str = "",
     ) -> ObjectRef[Any]:
-        """Sends a call on the lane of the running context.
-
-        ``wire_name`` is for tasks: the worker's method, whose first argument is the function.
-        """
-        name = wire_name or method.name
+        """Sends a call on the lane of the running context."""
         for value in args:
             if value.__class__ is ObjectRef or value is OWN.instance:
-                return self._call_with_references(identity, method, args, kwargs, name)
+                return self._call_with_references(identity, method, args, kwargs)
         if kwargs and has_references(kwargs):
-            return self._call_with_references(identity, method, args, kwargs, name)
+            return self._call_with_references(identity, method, args, kwargs)
         loop = running_loop()
         contexts = self.existing_contexts or self.contexts
         lane = (contexts.threads if loop is None else contexts.of(loop)).lanes.get(identity.address)
@@ -103,7 +100,7 @@ class Calls:
             payload = dumps((args, kwargs))
         except Exception as error:
             take_notes()
-            blame_arguments(args[1:] if wire_name else args, kwargs, method, error)
+            blame_arguments(args, kwargs, method, error)
             raise
         except BaseException:
             take_notes()
@@ -112,11 +109,11 @@ class Calls:
         if lane is None:
             self._losses.never_connected(identity, result)
         elif NOTED.actors is not None or (lane.held.calls and lane.is_ordered):
-            self._send_with(lane, identity, result, name, KeepingBytes.of(payload, take_notes()), ())
+            self._send_with(lane, identity, result, method.name, KeepingBytes.of(payload, take_notes()), ())
         else:
             lane.actor = identity
-            if not lane.call(result, name, payload):
-                self._send_anew(identity, result, name, payload, (), ())
+            if not lane.call(result, method.name, payload):
+                self._send_anew(identity, result, method.name, payload, (), ())
         return ObjectRef(result)
 
     def call_in(
@@ -134,22 +131,25 @@ class Calls:
         return split(result, self._numbers)
 
     def prepare(
-        self, method: MethodDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any], wire_name: str = ""
+        self, method: MethodDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any], function: bytes = b""
     ) -> Callable[[ActorIdentity, RetriedResult], None]:
         """Returns what sends a call from the context that is running, any number of times, to whichever actor.
+
+        With a pickled ``function``, to whichever worker.
 
         Raises:
             UnpicklableError: an argument cannot be pickled.
         """
         args, kwargs, refs = take_references(args, kwargs)
-        payload = dump_arguments(args, kwargs, method)
+        payload = dump_arguments(args, kwargs, method, before=(function,) if function else ())
+        name = RUN if function else method.name
 
         def send_to(identity: ActorIdentity, result: RetriedResult) -> None:
             result.lane = lane = self._lane(identity)
             if lane is None:
                 self._losses.never_connected(identity, result)
             else:
-                self._send_with(lane, identity, result, wire_name or method.name, payload, refs)
+                self._send_with(lane, identity, result, name, payload, refs)
 
         return send_to
 
@@ -159,7 +159,6 @@ class Calls:
         method: MethodDefinition,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
-        name: str,
     ) -> ObjectRef[Any]:
         args, kwargs, refs = take_references(args, kwargs)
         lane = self._lane(identity)
@@ -168,7 +167,7 @@ class Calls:
         if lane is None:
             self._losses.never_connected(identity, result)
         else:
-            self._send_with(lane, identity, result, name, payload, refs)
+            self._send_with(lane, identity, result, method.name, payload, refs)
         return ObjectRef(result)
 
     # --- sending ------------------------------------------------------------------------------------------------

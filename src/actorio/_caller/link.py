@@ -44,6 +44,7 @@ class NodeLink:
         handle: called with each message, in the reading thread; with the first ones in the thread that makes this.
         repeat: returns what a new node has to be told.
         on_end: called in the reading thread when there is no node any more, nor will be.
+        patience: how long the node may take to answer at first, in seconds.
 
     Raises:
         OSError, RaySystemError: there is no node, or it does not answer.
@@ -56,7 +57,10 @@ class NodeLink:
         handle: Callable[[Control, Payload], None],
         repeat: Callable[[], Iterable[Asked]],
         on_end: Callable[[], None],
+        *,
+        patience: float | None,
     ) -> None:
+        self._patience = patience or _START_TIMEOUT
         self.is_lost = False
         # Whoever has it closed is not to be told of its end, and wants no other node.
         self.is_closing = False
@@ -85,7 +89,7 @@ class NodeLink:
         self._welcome = None
         try:
             send_all(sock, m.encode(self._hello))
-            sock.settimeout(_START_TIMEOUT)
+            sock.settimeout(self._patience)
             self._await_welcome(sock)
             sock.settimeout(None)
         except BaseException:
@@ -103,7 +107,7 @@ class NodeLink:
         try:
             data = sock.recv(4096)
         except TimeoutError:
-            text = f"it has not answered for {_START_TIMEOUT:g} seconds and may be stopped; `actorio stop` ends it"
+            text = f"it has not answered for {self._patience:g} seconds and may be stopped; `actorio stop` ends it"
             raise TimeoutError(errno.ETIMEDOUT, f"the node of the session {self._directory}: {text}") from None
         except ConnectionResetError:
             data = b""

@@ -51,6 +51,7 @@ class NodeClient:
         actor_id: an actor's own id.
         on_news: called in the reading thread with what actors print and log; only drivers get any.
         on_lost: called in the reading thread when the session has ended without being asked to.
+        patience: how long the node may take to answer at first, in seconds; None for what one may take to start.
 
     Attributes:
         holdings: returns what this process holds, to tell a new node.
@@ -69,6 +70,7 @@ class NodeClient:
         actor_id: str = "",
         on_news: OnNews | None = None,
         on_lost: Callable[[], None] | None = None,
+        patience: float | None = None,
     ) -> None:
         self.directory = directory
         self.peer = os.urandom(8).hex()
@@ -87,7 +89,7 @@ class NodeClient:
         self._is_noted = threading.Event()
         self._is_stopped = threading.Event()
         hello = m.Hello(VERSION, role, os.getpid(), self.peer, actor_id)
-        self._link = NodeLink(directory, hello, self._handle, self._repeated, self._end)
+        self._link = NodeLink(directory, hello, self._handle, self._repeated, self._end, patience=patience)
         self._link.start()
         self.send, self.offer = self._link.send, self._link.offer
 
@@ -268,7 +270,7 @@ class NodeClient:
             if question is not None:
                 question[1](_certificate(payload))
         elif isinstance(message, m.Created | m.Found):
-            self._requests.end(message.id, bytes(payload), ValueError(message.error) if message.error else None)
+            self._requests.end(message.id, bytes(payload), self._refusal(message.error) if message.error else None)
         elif isinstance(message, m.Listing):
             self._requests.end(message.id, bytes(payload))
         elif isinstance(message, m.Event):
@@ -279,6 +281,10 @@ class NodeClient:
             self._is_stopped.set()
         elif isinstance(message, m.Noted):
             self._is_noted.set()
+
+    def _refusal(self, reason: str) -> Exception:
+        """Returns what a request ends with that the node does not fulfil: a session that ends has no names any more."""
+        return RaySystemError(self._link.farewell()) if self._is_leaving else ValueError(reason)
 
     def _tell_watcher(self, event: Event, payload: Payload) -> None:
         _, on_event = self._watches.get(event.id, (None, None))

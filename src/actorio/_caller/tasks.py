@@ -91,7 +91,7 @@ class TaskWorkers:
         kwargs: Mapping[str, Any],
     ) -> list[ObjectRef[Any]]:
         """Runs a function in the least busy worker, and in another one should that die."""
-        send_to = self._runtime.calls.prepare(function, (payload, *args), kwargs, wire_name="run")
+        send_to = self._runtime.calls.prepare(function, args, kwargs, payload)
         result = TaskResult(next(self._numbers), function, manner, lambda _: self._send(result, send_to))
         result.worker = None
         result.add_callback(self._finished)

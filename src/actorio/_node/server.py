@@ -28,7 +28,7 @@ from actorio._node.nursery import Nursery
 from actorio._node.registry import Registry
 from actorio._node.spec import Spec
 from actorio._transport.descriptors import close_all
-from actorio._transport.directories import remove_session
+from actorio._transport.directories import note_processes, remove_session
 from actorio._transport.loops import new_loop
 from actorio._transport.sockets import accept
 from actorio._wire import messages as m
@@ -108,6 +108,7 @@ class Node:
             m.List: self._list,
             m.Stop: self._stop,
         }
+        note_processes(boot.directory, os.getpid(), zygote_pid)
         self._listener.setblocking(False)
         loop.add_reader(self._listener.fileno(), self._accept)
         loop.call_later(_FIRST_DRIVER_TIMEOUT, self._end_if_alone)
@@ -301,6 +302,7 @@ class Node:
         process = _start_zygote(self._entry, self._boot, theirs)
         theirs.close()
         self._life.nursery = Nursery(self._loop, ours, process, self._on_zygote_news, self._on_zygote_lost)
+        note_processes(self._boot.directory, os.getpid(), process)
         self._tell_of_drivers()
 
     def adopt(self, kept: list[Kept]) -> None:

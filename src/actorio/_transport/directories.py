@@ -1,10 +1,30 @@
-"""Removing a session's directory: whoever ends last does it."""
+"""A session's directory: which processes run it, and its end, which is for whoever ends last."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from contextlib import suppress
+
+# The file that names the session's own processes.
+_PROCESSES = "processes"
+
+
+def note_processes(directory: str, node: int, zygote: int) -> None:
+    """Says which processes run a session, for who must end it though they do not answer."""
+    path = f"{directory}/{_PROCESSES}"
+    with open(f"{path}.new", "w", encoding="ascii") as file:  # noqa: PTH123
+        file.write(f"{zygote} {node}")
+    os.replace(f"{path}.new", path)  # noqa: PTH105
+
+
+def noted_processes(directory: str) -> list[int]:
+    """Returns the zygote and the node of a session; nothing when they are not known."""
+    try:
+        with open(f"{directory}/{_PROCESSES}", encoding="ascii") as file:  # noqa: PTH123
+            return [int(pid) for pid in file.read().split()]
+    except FileNotFoundError:
+        return []
 
 
 def remove_session(path: str) -> None:

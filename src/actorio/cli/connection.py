@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from actorio._wire.messages import Message
 
+# How long a node may take to answer, in seconds.
+_PATIENCE = 5.0
 # What `init` understands by these is not for a program that only looks.
 _NOT_NAMES = {"", "auto", "local"}
 
@@ -66,15 +68,17 @@ class Session:
 
     Args:
         directory: the session's directory.
+        patience: how long its node may take to answer, in seconds; None for what one may take to start.
 
     Raises:
+        TimeoutError: its node does not answer.
         OSError, RaySystemError: it has ended.
     """
 
-    def __init__(self, directory: SessionDirectory) -> None:
+    def __init__(self, directory: SessionDirectory, patience: float | None = _PATIENCE) -> None:
         self.directory = directory
         # If the node was killed, this starts another one, which outlives this command.
-        self.node = NodeClient(directory.path, "tool")
+        self.node = NodeClient(directory.path, "tool", patience=patience)
 
     def inventory(self) -> Inventory:
         """Returns what there is."""

@@ -57,8 +57,11 @@ def started(name: str, path: str, node_pid: int) -> None:
     )
 
 
-def stopped(name: str, actors: int) -> None:
-    """Prints what has ended with a session."""
+def stopped(name: str, actors: int | None) -> None:
+    """Prints what has ended with a session; ``actors`` is None when it did not answer."""
+    if actors is None:
+        click.echo(f"killed session {name}, which did not answer")
+        return
     click.echo(f"stopped session {name}, and {_count(actors, 'actor')} with it")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from actorio._transport.directories import noted_processes
 from actorio.cli import processes, render
 from actorio.cli.connection import (
     Session,
@@ -54,7 +56,7 @@ def _await_node(launch: Launch, directory: SessionDirectory, preload: tuple[str,
     """Tells the node what to do and waits until it is up; returns its process id."""
     try:
         launch.configure(preload, is_kept=True)
-        Session(directory).close()
+        Session(directory, patience=None).close()
     except BaseException as error:
         launch.process.kill()
         launch.process.wait()
@@ -76,7 +78,7 @@ def _await_node(launch: Launch, directory: SessionDirectory, preload: tuple[str,
 def stop(*, address: str, is_all: bool, as_json: bool) -> None:
     """Stop a session: all its actors end, the detached ones, too, and its drivers lose it.
 
-    Actors end gracefully within limits, and are killed beyond.
+    Actors end gracefully within limits, and are killed beyond. A session that does not answer is killed.
     """
     chosen = running_sessions() if is_all else [find_session(address)]
     stopped = [_stop(directory) for directory in chosen]
@@ -89,7 +91,10 @@ def stop(*, address: str, is_all: bool, as_json: bool) -> None:
 
 
 def _stop(directory: SessionDirectory) -> dict[str, Any]:
-    session = Session(directory)
+    try:
+        session = Session(directory)
+    except TimeoutError:
+        return _kill(directory)
     try:
         count = len(session.inventory().actors)
         if not session.node.stop(_STOP_TIMEOUT, is_all=True):
@@ -101,6 +106,17 @@ def _stop(directory: SessionDirectory) -> dict[str, Any]:
         session.close()
     directory.remove_when_over()
     return {"session": directory.name, "actors": count}
+
+
+def _kill(directory: SessionDirectory) -> dict[str, Any]:
+    """Kills what runs a session that does not answer: its actors end with it."""
+    for pid in noted_processes(directory.path):
+        # It may be another's by now.
+        if "actorio._node" in processes.command(pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    directory.remove_when_over()
+    return {"session": directory.name, "actors": None}
 
 
 @click.command()
