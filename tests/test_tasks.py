@@ -1,13 +1,16 @@
 """Function tasks: run by workers, and run again when a worker dies or when they fail so."""
 
+import asyncio
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 from tests.programs import output_of
 
 import actorio
+from actorio._model import runtime
 from actorio.exceptions import WorkerCrashedError
 
 PATIENCE = 30
@@ -95,6 +98,72 @@ def test_tasks_that_die_with_the_worker_of_another_are_run_again(path):
 def test_a_task_that_waits_for_another_waits_for_its_last_run(path):
     assert get(fail.remote(f"{path}.second", 0, crash.remote(path, 1))) == 1
     assert runs(path) == 2
+
+
+# -- tasks that run tasks ------------------------------------------------------------------------------------------
+
+
+@actorio.remote
+def fibonacci(n):
+    if n < 2:
+        return n
+    return sum(actorio.get([fibonacci.remote(n - 1), fibonacci.remote(n - 2)]))
+
+
+@actorio.remote
+async def fibonacci_on_loops(n):
+    if n < 2:
+        return n
+    return sum(await asyncio.gather(fibonacci_on_loops.remote(n - 1), fibonacci_on_loops.remote(n - 2)))
+
+
+@actorio.remote
+def depth(n):
+    if not n:
+        return 0
+    ref = depth.remote(n - 1)
+    ready, _ = actorio.wait([ref])
+    return 1 + actorio.get(ready[0])
+
+
+def workers():
+    return [each for each in runtime.current().list_actors().actors if each.class_name == "TaskWorker"]
+
+
+def test_tasks_that_wait_for_tasks_never_wait_for_a_free_worker(session):
+    assert get(fibonacci.remote(12)) == 144
+    assert get(depth.remote(200)) == 200
+    assert get(fibonacci_on_loops.remote(8)) == 21
+    # Each process starts those that it misses, and soon hears of the others.
+    assert len(workers()) <= 2 * os.cpu_count()
+
+
+def test_a_task_that_waits_makes_room(session, tmp_path):
+    @actorio.remote
+    def wait_for(path):
+        while not path.exists():
+            threading.Event().wait(0.005)
+        return path.name
+
+    @actorio.remote
+    def pass_on(refs):
+        return actorio.get(refs)
+
+    gate = tmp_path / "gate"
+    awaited = wait_for.remote(gate)
+    # More than all workers run at a time.
+    waiting = [pass_on.remote([awaited]) for _ in range(100 * os.cpu_count())]
+    assert get(fail.remote(tmp_path / "runs", 0)) == 1
+    gate.touch()
+    assert get(waiting) == [["gate"]] * len(waiting)
+
+
+def test_a_task_in_a_worker_that_dies_is_run_again_by_the_task_that_waits(path):
+    @actorio.remote
+    def wait_for_crash():
+        return actorio.get(crash.remote(path, 1))
+
+    assert get(wait_for_crash.remote()) == 2
 
 
 # -- functions that fail -------------------------------------------------------------------------------------------

@@ -16,6 +16,9 @@ class Model(RuleBasedStateMachine):
         self.offered = []
         self.started = []
         self.finished = 0
+        # How many have given their place to another, and for how many too many that is since they have resumed.
+        self.resting = 0
+        self.surplus = 0
 
     @rule(limit=st.integers(1, 4))
     @precondition(lambda self: not self.offered)
@@ -28,20 +31,41 @@ class Model(RuleBasedStateMachine):
     def offer(self):
         call = len(self.offered)
         self.offered.append(call)
-        has_room = len(self.started) - self.finished < self.limit
+        has_room = self.running() < self.limit
         assert self.mailbox.offer(call) is has_room
         if has_room:
             self.started.append(call)
 
-    @precondition(lambda self: len(self.started) > self.finished)
-    @rule()
-    def finish(self):
-        self.finished += 1
+    def running(self):
+        return len(self.started) - self.finished - self.resting
+
+    def take_next(self):
         following = self.mailbox.finish()
         if following is not None:
             self.started.append(following)
+        elif self.surplus:
+            self.surplus -= 1
 
-    @precondition(lambda self: hasattr(self, "mailbox") and len(self.started) == self.finished)
+    @precondition(lambda self: self.running() > 0)
+    @rule()
+    def finish(self):
+        self.finished += 1
+        self.take_next()
+
+    @precondition(lambda self: self.running() > 0)
+    @rule()
+    def rest(self):
+        self.resting += 1
+        self.take_next()
+
+    @precondition(lambda self: self.resting)
+    @rule()
+    def resume(self):
+        self.resting -= 1
+        self.surplus += self.running() > self.limit
+        self.mailbox.resume()
+
+    @precondition(lambda self: hasattr(self, "mailbox") and self.running() == 0)
     @rule()
     def finishing_nothing_is_refused(self):
         with pytest.raises(ValueError, match="no call"):
@@ -52,14 +76,15 @@ class Model(RuleBasedStateMachine):
         assert self.started == self.offered[: len(self.started)]
         if not self.offered:
             return
-        running = len(self.started) - self.finished
-        assert running == self.mailbox.running <= self.limit
+        assert self.running() == self.mailbox.running <= self.limit + self.surplus
         assert len(self.mailbox) == len(self.offered) - len(self.started)
         # Nothing waits while there is room.
-        assert not len(self.mailbox) or running == self.limit
+        assert not len(self.mailbox) or self.running() >= self.limit
 
     def teardown(self):
-        while len(self.started) > self.finished:
+        while self.resting:
+            self.resume()
+        while self.running() > 0:
             self.finish()
         assert self.started == self.offered
 

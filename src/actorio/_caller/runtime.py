@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.arguments import dump_arguments, pickled
@@ -27,6 +27,7 @@ from actorio._wire.payload import UnpicklableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from actorio._caller.creation import Home
     from actorio._caller.node import NodeClient
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from actorio._model.event import ActorEvent
     from actorio._model.handle import ActorIdentity
 
+_NOTHING = nullcontext()
+
 
 class CallerRuntime:
     """Implements `actorio._model.runtime.Runtime` over lanes.
@@ -42,29 +45,29 @@ class CallerRuntime:
     Args:
         home: where the actors live that this process makes.
         connect_node: returns this process's connection to the node; called when it is first needed.
-        forbid_blocking: raises when this thread must not block; called before each `get` and `wait` that would.
+        around_blocking: returns what each `get` and `wait` that would block runs in; raises when this thread must not.
     """
 
     def __init__(
         self,
         home: Home,
         connect_node: Callable[[], NodeClient],
-        forbid_blocking: Callable[[str], None] | None = None,
+        around_blocking: Callable[[str], AbstractContextManager[None]] | None = None,
     ) -> None:
         self.session = home.session
         self._connect_node = connect_node
         self._node: NodeClient | None = None
-        self._forbid_blocking = forbid_blocking
+        self._around_blocking = around_blocking
         self._numbers = itertools.count(1)
         # Guards what is made when first needed.
         self._lock = threading.Lock()
         self._losses = Losses(self.node)
-        self._tasks = TaskWorkers(self, self._numbers)
+        self.tasks = TaskWorkers(self, self._numbers)
         self._maker = ActorMaker(home, self.node)
         self.holdings = HERE.holdings = Holdings(self.node, self._see_to)
         self.calls = Calls(home.session, self._losses, self.holdings, self._numbers)
         # On the way of every call: as attributes they take a step less.
-        self.call, self.call_in, self.run_task = self.calls.call, self.calls.call_in, self._tasks.run
+        self.call, self.call_in, self.run_task = self.calls.call, self.calls.call_in, self.tasks.run
         self._sharing = Sharing(home.directory, lambda: self.calls.contexts, self._losses, self._numbers)
 
     def node(self) -> NodeClient:
@@ -174,9 +177,9 @@ class CallerRuntime:
         results = [result_of(ref) for ref in refs]
         # Lists, not generators: this runs for each of thousands.
         if False in [result.state != PENDING or result.is_done() for result in results]:
-            self._block("get")
-            if True not in [result.state > VALUE for result in results]:
-                wait_until_done(self.calls.contexts.pump, results, len(results), timeout, fails_fast=True)
+            with self.blocking("get"):
+                if True not in [result.state > VALUE for result in results]:
+                    wait_until_done(self.calls.contexts.pump, results, len(results), timeout, fails_fast=True)
         failed = next((result for result in results if result.state > VALUE), None)
         if failed is not None:
             for result in results:
@@ -198,15 +201,15 @@ class CallerRuntime:
         """Blocks for some results; an error counts as a result."""
         results = [result_of(ref) for ref in refs]
         if sum(result.is_done() for result in results) < num_returns:
-            self._block("wait")
-            wait_until_done(self.calls.contexts.pump, results, num_returns, timeout, fails_fast=False)
+            with self.blocking("wait"):
+                wait_until_done(self.calls.contexts.pump, results, num_returns, timeout, fails_fast=False)
         ready = [ref for ref, result in zip(refs, results, strict=True) if result.state != PENDING][:num_returns]
         chosen = set(map(id, ready))
         return ready, [ref for ref in refs if id(ref) not in chosen]
 
-    def _block(self, function: str) -> None:
-        if self._forbid_blocking is not None:
-            self._forbid_blocking(function)
+    def blocking(self, function: str) -> AbstractContextManager[None]:
+        """Returns what a wait of this thread runs in."""
+        return _NOTHING if self._around_blocking is None else self._around_blocking(function)
 
     def put(self, value: Any) -> ObjectRef[Any]:
         """Keeps a pickled copy."""

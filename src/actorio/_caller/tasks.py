@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import random
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,16 @@ from actorio._caller.pending import ERROR
 from actorio._caller.retries import RetriedResult
 from actorio._caller.several import split
 from actorio._caller.threads import start_thread
+from actorio._model import runtime
 from actorio._model.actor_options import ActorOptions
+from actorio._model.context import get_runtime_context
 from actorio._model.definition import ClassDefinition
 from actorio._model.errors import RaySystemError
-from actorio._model.handle import identity_of
+from actorio._model.handle import ActorHandle, identity_of
 from actorio._wire.payload import loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from actorio._caller.pending import PendingResult
     from actorio._caller.runtime import CallerRuntime
@@ -34,10 +37,24 @@ _LARGEST_CACHE = 256
 
 
 class TaskWorker:
-    """Runs pickled functions, each in a thread of the pool. Lives in a worker process."""
+    """Runs pickled functions, each in a thread of the pool. Lives in a worker process.
 
-    def __init__(self) -> None:
+    Tasks that it runs may run others, in any worker of their driver, this one among them. While they wait for these,
+    others take their place, so that any depth of them can run.
+
+    Args:
+        others: the workers that there are.
+    """
+
+    def __init__(self, others: list[ActorHandle]) -> None:
         self._functions: dict[bytes, Callable[..., Any]] = {}
+        self._runtime: CallerRuntime = runtime.current()  # type: ignore[assignment]  # of its process
+        own = get_runtime_context().current_actor
+        self._runtime.tasks.know([*random.sample(others, len(others)), own])
+
+    def know(self, other: ActorHandle) -> None:
+        """Another worker has been started."""
+        self._runtime.tasks.know([other])
 
     def run(self, payload: bytes, /, *args: Any, **kwargs: Any) -> Any:
         """Runs a function; one that is ``async def``, on an event loop of its own."""
@@ -47,12 +64,21 @@ class TaskWorker:
                 self._functions.clear()
             function = self._functions[payload] = loads(payload)
         value = function(*args, **kwargs)
-        return asyncio.run(value) if inspect.iscoroutine(value) else value
+        if not inspect.iscoroutine(value):
+            return value
+        # Nobody can tell what it waits for.
+        with self._runtime.blocking("get"):
+            return asyncio.run(value)
 
     def __actorio_name_call__(self, payload: bytes, *_args: Any, **_kwargs: Any) -> str:
         """Returns what errors call a call of `run`: the function's name."""
         function = self._functions.get(payload)
         return getattr(function, "__name__", "task")
+
+
+def makes_room(instance: object) -> bool:
+    """May other calls run while one of this actor's waits for others?"""
+    return isinstance(instance, TaskWorker)
 
 
 class TaskResult(RetriedResult):
@@ -69,7 +95,7 @@ class TaskResult(RetriedResult):
 
 
 class TaskWorkers:
-    """The workers that this process has started, and how busy each is.
+    """The workers that this process has started or knows of, and how busy it keeps each.
 
     Args:
         runtime: makes them.
@@ -79,8 +105,11 @@ class TaskWorkers:
     def __init__(self, runtime: CallerRuntime, numbers: Iterator[int]) -> None:
         self._runtime = runtime
         self._numbers = numbers
-        self._lock = threading.Lock()
-        self._running: dict[ActorIdentity, int] = {}
+        # Telling one worker of another may find that it is dead.
+        self._lock = threading.RLock()
+        # By their ids.
+        self._workers: dict[str, ActorIdentity] = {}
+        self._running: dict[str, int] = {}
 
     def run(
         self,
@@ -120,16 +149,26 @@ class TaskWorkers:
     def _choose(self) -> ActorIdentity:
         with self._lock:
             if len(self._running) < (os.cpu_count() or 1) and all(self._running.values()):
-                self._running[self._start()] = 0
-            worker = min(self._running, key=self._running.__getitem__)
-            self._running[worker] += 1
-            return worker
+                self._start()
+            chosen = min(self._running, key=self._running.__getitem__)
+            self._running[chosen] += 1
+            return self._workers[chosen]
 
-    def _start(self) -> ActorIdentity:
+    def know(self, workers: Iterable[ActorHandle]) -> None:
+        """Others have started these."""
+        with self._lock:
+            for worker in map(identity_of, workers):
+                self._workers.setdefault(worker.actor_id, worker)
+                self._running.setdefault(worker.actor_id, 0)
+
+    def _start(self) -> None:
         definition = ClassDefinition.of(TaskWorker)
         payload = self._runtime.pickle_definition(TaskWorker)
-        handle = self._runtime.create(definition, payload, (), {}, ActorOptions(max_concurrency=_THREADS))
-        return identity_of(handle)
+        others = [ActorHandle(worker) for worker in self._workers.values()]
+        worker = self._runtime.create(definition, payload, (others,), {}, ActorOptions(max_concurrency=_THREADS))
+        for other in others:
+            self._runtime.call(identity_of(other), definition.methods["know"], (worker,), {})
+        self.know([worker])
 
     def _finished(self, result: PendingResult) -> None:
         if isinstance(result, TaskResult) and result.worker is not None:
@@ -139,12 +178,12 @@ class TaskWorkers:
 
     def _leave(self, worker: ActorIdentity, *, is_dead: bool) -> None:
         with self._lock:
-            if worker not in self._running:
+            if worker.actor_id not in self._running:
                 return
-            self._running[worker] -= 1
+            self._running[worker.actor_id] -= 1
             if is_dead:
                 # The next task starts another worker.
-                del self._running[worker]
+                del self._running[worker.actor_id], self._workers[worker.actor_id]
 
 
 def _too_late() -> RaySystemError:

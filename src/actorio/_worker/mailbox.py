@@ -2,8 +2,9 @@
 
 Pure: no loop, no thread, no clock. Whoever uses it from several threads holds a lock around each call.
 
-Promises, held by a test against a model: at most ``limit`` calls run; calls start in the order in which they were
-offered; every call that was offered starts once, provided each start is followed by one `finish`.
+Promises, held by a test against a model: at most ``limit`` calls run, but for those that have resumed; calls start in
+the order in which they were offered; every call that was offered starts once, provided each start is followed by one
+`finish`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,11 @@ class Mailbox(Generic[C]):
         """Says that a running call has ended; returns the one that starts in its place, if any waits."""
         if self.running < 1:
             raise ValueError("no call is running")
-        if self._waiting:
+        if self._waiting and self.running <= self._limit:
             return self._waiting.popleft()
         self.running -= 1
         return None
+
+    def resume(self) -> None:
+        """A call goes on that has given its place to another by `finish`; while both run, they are one too many."""
+        self.running += 1

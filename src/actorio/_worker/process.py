@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import cloudpickle
@@ -22,6 +22,7 @@ import cloudpickle
 from actorio._caller.creation import Home
 from actorio._caller.node import NodeClient
 from actorio._caller.runtime import CallerRuntime
+from actorio._caller.tasks import makes_room
 from actorio._model import context, runtime
 from actorio._model.birth import Birth
 from actorio._model.definition import ClassDefinition
@@ -47,6 +48,8 @@ from actorio._worker.surroundings import forget_the_template, settle_in, take_ov
 from actorio._worker.threads import ThreadDispatcher
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import FrameType
 
 # CPython specialises code after a few dozen rounds.
@@ -128,7 +131,7 @@ class _Life:
         self.runtime = CallerRuntime(
             Home(directory, birth.session, birth.namespace, birth.is_anonymous, birth.stall_limit),
             lambda: NodeClient(directory, "actor", actor_id=birth.actor_id),
-            self.guard.check,
+            self._around_blocking,
         )
         self.ending = Ending(
             birth.actor_id,
@@ -137,6 +140,8 @@ class _Life:
         )
         self.executor: Executor | None = None
         self.dispatcher: LoopDispatcher | None = None
+        # What a call that waits for others runs in, where it makes room for another one.
+        self.resting: Callable[[], AbstractContextManager[None]] | None = None
         # May SIGTERM interrupt the main thread where it is? And has it come?
         self._is_interruptible = self._is_stop_asked = False
 
@@ -159,6 +164,10 @@ class _Life:
         runtime.install(None)
         context.install(context.RuntimeContext())
         self.runtime.abandon()
+
+    def _around_blocking(self, function: str) -> AbstractContextManager[None]:
+        self.guard.check(function)
+        return nullcontext() if self.resting is None else self.resting()
 
     def _load(self) -> Executor:
         executor = Executor(self.birth)
@@ -244,6 +253,8 @@ class _Life:
             self._fail(error)
         self.executor = executor
         dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, self._end_in_thread)
+        if makes_room(executor.instance):
+            self.resting = dispatcher.resting
         serving = threading.Thread(target=self._serve, args=(dispatcher, rouser), name="actorio-mailbox", daemon=True)
         serving.start()
         with suppress(StopRequestedError):

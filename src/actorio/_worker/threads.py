@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from actorio._wire.messages import Call
@@ -18,7 +19,7 @@ from actorio._worker.inspection import Meter
 from actorio._worker.mailbox import Mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from actorio._transport.serving import Connection
     from actorio._wire.frames import Payload
@@ -51,6 +52,8 @@ class ThreadDispatcher:
         # the other, and do not pay for the change of threads.
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._threads = 1
+        # Calls that have begun and wait for others.
+        self._resting = 0
         self._is_closed = False
         # One of the calls that ran when the end began has ended.
         self._others_ended = threading.Event()
@@ -70,11 +73,31 @@ class ThreadDispatcher:
                 if self._mailbox.offer(call):
                     admitted.append(call)
             self._admitted += admitted
-        for _ in admitted:
+        self._wake(len(admitted))
+
+    def _wake(self, calls: int) -> None:
+        for _ in range(calls):
             self._wakes.put(None)
-        while self._threads < self._mailbox.running:
+        while self._threads < self._mailbox.running + self._resting:
             self._threads += 1
             threading.Thread(target=self.work, name=f"actor-{self._threads}", daemon=True).start()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """While a call waits for others, another one may run in its place. In the thread that runs it."""
+        with self._lock:
+            following = self._mailbox.finish()
+            self._resting += 1
+            if following is not None:
+                self._admitted.append(following)
+        if following is not None:
+            self._wake(1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._resting -= 1
+                self._mailbox.resume()
 
     def work(self) -> None:
         """Runs calls for ever, or until one ends the actor. The first worker is the main thread."""
