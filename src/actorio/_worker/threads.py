@@ -79,8 +79,10 @@ class ThreadDispatcher:
         for _ in range(calls):
             self._wakes.put(None)
         while self._threads < self._mailbox.running + self._resting:
-            self._threads += 1
-            threading.Thread(target=self.work, name=f"actor-{self._threads}", daemon=True).start()
+            with self._lock:
+                self._threads += 1
+                name = f"actor-{self._threads}"
+            threading.Thread(target=self.work, name=name, daemon=True).start()
 
     @contextmanager
     def resting(self) -> Iterator[None]:
