@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import logging
 import os
 import signal
@@ -27,6 +28,16 @@ class Plain:
 
     def give_one(self, value):
         return value
+
+    def iterate(self, count):
+        return iter(range(count)) if count is not None else itertools.count()
+
+    def iterate_and_fail(self):
+        def generate():
+            yield 1
+            raise LookupError("on the way")
+
+        return generate()
 
     def fail(self):
         raise LookupError("on purpose")
@@ -103,9 +114,20 @@ def test_a_function_task_returns_several_values(session):
     assert divide.options(num_returns=0).remote(17, 5) is None
 
 
-@pytest.mark.parametrize("values", [[1, 2], (1, 2), "12", {1: 0, 2: 0}, range(1, 3)], ids=repr)
-def test_any_collection_of_the_right_size_will_do(values, actor):
-    assert get(actor.give_one.options(num_returns=2).remote(values)) == [*values]
+@pytest.mark.parametrize("values", [[1, 2], (1, 2), range(1, 3)], ids=repr)
+def test_any_sequence_of_the_right_size_will_do(values, actor):
+    assert get(actor.give_one.options(num_returns=2).remote(values)) == [1, 2]
+
+
+def test_an_iterator_will_do_that_has_so_many_values(actor):
+    assert get(actor.iterate.options(num_returns=2).remote(2)) == [0, 1]
+    for count, text in ((1, "returned 1 values"), (3, "returned more values"), (None, "returned more values")):
+        for ref in actor.iterate.options(num_returns=2).remote(count):
+            with pytest.raises(ValueError, match=text):
+                get(ref)
+    for ref in actor.iterate_and_fail.options(num_returns=2).remote():
+        with pytest.raises(LookupError, match="on the way"):
+            get(ref)
 
 
 def test_one_value_of_one_is_not_taken_out_of_its_tuple(actor):
@@ -152,7 +174,9 @@ def test_handles_among_the_values_keep_their_actors_one_by_one(actor):
     ("method", "arguments", "error", "text"),
     [
         ("give", (1, 2), ValueError, r"give\(\) returned 2 values, but num_returns=3"),
-        ("give_one", (5,), ValueError, r"give_one\(\) returned int, which is no collection, but num_returns=3"),
+        ("give_one", (5,), ValueError, r"returned int, which is not taken apart, but num_returns=3: return a tuple"),
+        ("give_one", ("abc",), ValueError, r"returned str, which is not taken apart"),
+        ("give_one", ({1: 2, 3: 4, 5: 6},), ValueError, r"returned dict, which is not taken apart"),
         ("fail", (), LookupError, "on purpose"),
         ("die", (), ActorDiedError, "SIGKILL"),
     ],

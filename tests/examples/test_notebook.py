@@ -36,7 +36,12 @@ SHOWN_BY_SEEDS = {
     "account_named": [r"^New balance 90\.0$", r"^Actor\(Account, [0-9a-f]{32}\)$", r"^Not found: ValueError$"],
     "account_persistence": [r"^New balance 130\.0$", r"^Actor\(Account, [0-9a-f]{32}\)$", r"^Current balance 130\.0$"],
     "account_persistence_class": [r"^New balance 130\.0$", r"^Current balance 130\.0$"],
-    "account_pool": [r"^New balance 130\.0$", r"^Current balance 130\.0", r"Restoring state \{'balance': 130\.0"],
+    # The program does not wait for the last state to be saved before it kills the account.
+    "account_pool": [
+        r"^New balance 130\.0$",
+        r"^Current balance (130|60)\.0",
+        r"Restoring state \{'balance': (130|60)\.0",
+    ],
     "async_computation": [r"^3 5 2", r"\(AsyncActor pid=\d+\) Actor slept for 5 sec$"],
     "async_task": [r"^async def task: None$", r"^wrapped in a task: None$"],
     "concurrent_run": [r"(^\(AsyncActor pid=\d+\) started\n){4}", r"(^\(AsyncActor pid=\d+\) finished\n){4}"],

@@ -81,7 +81,7 @@ def test_an_empty_queue_gives_nothing(items):
         lambda: asyncio.run(items.get_async(timeout=SHORT)),
         lambda: asyncio.run(items.get_async(block=False)),
     ):
-        with pytest.raises(queue.Empty, match="has been empty") as caught:
+        with pytest.raises(queue.Empty, match="the queue is empty") as caught:
             get()
         assert type(caught.value) is Empty
     items.put("later")
@@ -106,6 +106,7 @@ def test_batches_are_all_or_nothing(session):
         (lambda items: Queue(-1), ValueError, "maxsize is at least 0"),
         (lambda items: Queue(actor_options={"colour": 1}), ValueError, "colour"),
         (lambda items: items.put(1, timeout=-1), ValueError, "at least 0, not -1"),
+        (lambda items: items.put(1, timeout="1"), TypeError, "a number of seconds or None, not '1'"),
         (lambda items: items.get(timeout=float("nan")), ValueError, "at least 0, not nan"),
         (lambda items: items.get_nowait_batch(-1), ValueError, "num_items is at least 0"),
         (lambda items: items.get_nowait_batch(1.5), TypeError, "num_items is an int"),
@@ -164,6 +165,48 @@ def test_a_cancelled_get_loses_no_item_and_no_order(items):
     asyncio.run(cancel())
     items.put_nowait_batch([1, 2])
     assert [items.get(timeout=PATIENCE), items.get(timeout=PATIENCE)] == [1, 2]
+
+
+def test_a_cancelled_put_adds_nothing_later(session):
+    items = Queue(maxsize=1)
+
+    async def cancel():
+        await items.put_async("first")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(items.put_async("cancelled"), SHORT)
+
+    asyncio.run(cancel())
+    assert items.get() == "first"
+    items.put("second")
+    assert items.get() == "second"
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "instead"),
+    [
+        ("get", (), "`await queue.get_async()`"),
+        ("get_nowait", (), "`await queue.get_async()`"),
+        ("put", (1,), "`await queue.put_async(item)`"),
+        ("put_nowait", (1,), "`await queue.put_async(item)`"),
+        ("size", (), "`await asyncio.to_thread(queue.size, ...)`"),
+        ("empty", (), "`await asyncio.to_thread(queue.size, ...)`"),
+        ("full", (), "`await asyncio.to_thread(queue.full, ...)`"),
+        ("put_nowait_batch", ([1],), "`await asyncio.to_thread(queue.put_nowait_batch, ...)`"),
+        ("get_nowait_batch", (1,), "`await asyncio.to_thread(queue.get_nowait_batch, ...)`"),
+    ],
+)
+def test_what_would_block_a_loop_is_refused_and_not_done(method, arguments, instead, items):
+    class Worker:
+        async def use(self, shared):
+            return getattr(shared, method)(*arguments)
+
+    worker = actorio.remote(Worker).remote()
+    with pytest.raises(RuntimeError, match=r"^(?s:.*)Queue\.\w+\(\) at .* would block the event loop") as caught:
+        actorio.get(worker.use.remote(items))
+    assert instead in str(caught.value)
+    assert items.empty()
+    items.put("next")
+    assert items.get(timeout=PATIENCE) == "next"
 
 
 def test_ctrl_c_in_get_loses_no_item():
@@ -250,14 +293,20 @@ class Replay:
             "get now": lambda: self.get(0),
             "cancel a put": lambda: self.puts and self.puts[-1].cancel(),
             "cancel a get": lambda: self.gets and self.gets[-1].cancel(),
-            "leave": lambda: self.gets and asyncio.ensure_future(self.actor.leave(len(self.gets) - 1)),
+            "leave": lambda: self.gets and self.leave(-len(self.gets)),
+            "leave a put": lambda: self.puts and self.leave(len(self.puts)),
         }[step]()
 
     def put(self, patience):
-        self.puts.append(asyncio.ensure_future(self.actor.put(len(self.puts), patience)))
+        place = len(self.puts) + 1
+        self.puts.append(asyncio.ensure_future(self.actor.put(place, place, patience)))
 
     def get(self, patience):
-        self.gets.append(asyncio.ensure_future(self.actor.get(len(self.gets), patience)))
+        place = -len(self.gets) - 1
+        self.gets.append(asyncio.ensure_future(self.actor.get(place, patience)))
+
+    def leave(self, place):
+        self.leaving = asyncio.ensure_future(self.actor.leave(place))
 
     async def settle(self):
         for _ in range(5):
@@ -280,12 +329,12 @@ def has_value(task):
     return not task.cancelled() and task.exception() is None
 
 
-STEPS = st.sampled_from(["put", "get", "put now", "get now", "cancel a get", "cancel a put", "leave"])
+STEPS = st.sampled_from(["put", "get", "put now", "get now", "cancel a get", "cancel a put", "leave", "leave a put"])
 
 
 @given(st.lists(STEPS, max_size=40), st.integers(0, 3))
 def test_nothing_is_lost_doubled_or_overtaken(steps, maxsize):
     replay = Replay(maxsize)
     asyncio.run(replay.run(steps))
-    added = [number for number, put in enumerate(replay.puts) if has_value(put)]
+    added = [number for number, put in enumerate(replay.puts, 1) if has_value(put)]
     assert [get.result() for get in replay.gets if has_value(get)] == added

@@ -87,7 +87,7 @@ class Losses:
                     certificate,
                     complaint,
                     may_have_run=may_have_run,
-                    was_sent_before=result.was_sent_before,
+                    attempts=result.attempts,
                 )
                 result.fail(make_error, unread)
 
@@ -126,7 +126,7 @@ def _error_maker(
     complaint: str,
     *,
     may_have_run: bool,
-    was_sent_before: bool,
+    attempts: int,
 ) -> Callable[[], BaseException]:
     name = identity.definition.name
     if certificate is None:
@@ -138,11 +138,14 @@ def _error_maker(
     if not certificate.class_name:
         certificate = msgspec.structs.replace(certificate, class_name=name)
     if identity.definition.module == _TASKS:
+        fate = "may have run, or part of it" if may_have_run else "was not run"
+        if attempts > 1:
+            fate = f"may have run {attempts} times; options(max_retries=...) says how often"
         return lambda: WorkerCrashedError(
             f"the process (pid {certificate.pid}) that ran the task {call}() is gone: {certificate.describe()}\n"
-            f"The task {'may have run, or part of it' if may_have_run else 'was not run'}."
+            f"The task {fate}."
         )
     # No method of an actor runs before its constructor has.
-    may_have_run = was_sent_before or (may_have_run and certificate.cause != "constructor")
+    may_have_run = attempts > 1 or (may_have_run and certificate.cause != "constructor")
     kind = ActorUnavailableError if certificate.will_restart else ActorDiedError
     return lambda: kind.from_certificate(certificate, call, may_have_run)

@@ -57,8 +57,8 @@ class PendingResult:
 
     __slots__ = ("__weakref__", "_callbacks", "lane", "make_error", "number", "payload", "state", "unread", "what")
 
-    # It was made again: an earlier attempt may have run, whatever has become of the last one.
-    was_sent_before = False
+    # How often it was sent: of several attempts an earlier one may have run, whatever has become of the last.
+    attempts = 1
     # Another actor may run it when its own is dead.
     outlives_actor = False
     # How many values are wanted of the method.

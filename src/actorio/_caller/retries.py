@@ -29,13 +29,13 @@ class RetriedResult(PendingResult):
         send: sends the call, from the context that is running, and sets ``lane``.
     """
 
-    __slots__ = ("_left", "_retried", "_send", "returns", "was_sent_before")
+    __slots__ = ("_left", "_retried", "_send", "attempts", "returns")
 
     def __init__(
         self, number: int, what: MethodDefinition, manner: Manner, send: Callable[[RetriedResult], None]
     ) -> None:
         super().__init__(number, None, what)
-        self.was_sent_before = False
+        self.attempts = 1
         self.returns, self._left, self._retried = manner
         self._send = send
 
@@ -49,7 +49,7 @@ class RetriedResult(PendingResult):
             return False
         if self._left != _UNLIMITED:
             self._left -= 1
-        self.was_sent_before = True
+        self.attempts += 1
         self._send(self)
         # Whoever waits may wait in another context than that which has sent it now.
         self.see_to_pumping(None)

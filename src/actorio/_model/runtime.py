@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import concurrent.futures
     from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from actorio._model.actor_options import ActorOptions, Manner
     from actorio._model.definition import ClassDefinition, MethodDefinition
@@ -104,6 +105,13 @@ class Runtime(Protocol):
         self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """Blocks until ``num_returns`` are done; returns the done and the others."""
+
+    def blocking(self, function: str) -> AbstractContextManager[None]:
+        """Returns what a wait of this thread runs in.
+
+        Raises:
+            RuntimeError: this thread must not wait; ``function`` is what the user has called.
+        """
 
     def put(self, value: Any) -> ObjectRef[Any]:
         """Keeps a copy of a value; returns its reference."""

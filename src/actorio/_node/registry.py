@@ -129,9 +129,10 @@ class Registry:
             return []
         if gets_existing:
             return [Made(asker, number, spec.actor_id, holder.spec.identity, "")]
+        pid = f", pid {holder.pid}" if holder.pid else ""
         error = (
             f"the name {spec.name!r} is taken in namespace {spec.namespace!r} by {holder.spec.label} "
-            f"({holder.spec.actor_id}, pid {holder.pid}): use another name, get_if_exists=True, or get_actor()"
+            f"({holder.spec.actor_id}{pid}): use another name, get_if_exists=True, or get_actor()"
         )
         return [Made(asker, number, spec.actor_id, b"", error)]
 

@@ -9,6 +9,8 @@ _PACKAGE = __name__.partition(".")[0]
 _INSTEAD = {
     "get": "`await ref`, or `await asyncio.gather(*refs)` for several",
     "wait": "`done, pending = await asyncio.wait(refs)`",
+    "Queue.get": "`await queue.get_async()`",
+    "Queue.put": "`await queue.put_async(item)`",
 }
 
 
@@ -39,11 +41,17 @@ class BlockingGuard:
             RuntimeError: this is the loop's thread.
         """
         if self._is_armed and threading.get_ident() == self._thread:
+            name = function if "." in function else f"actorio.{function}"
+            instead = _INSTEAD.get(function) or _in_a_thread(function)
             raise RuntimeError(
-                f"actorio.{function}() at {_place()} would block the event loop of the async actor {self._name}, and "
-                f"with it every other call: write {_INSTEAD[function]}. (A plain method can be made `async def`; "
+                f"{name}() at {_place()} would block the event loop of the async actor {self._name}, and with it every "
+                f"other call: write {instead}. (A plain method can be made `async def`; "
                 f"{self._name}.options(allow_blocking_get=True) lets it through.)"
             )
+
+
+def _in_a_thread(function: str) -> str:
+    return f"`await asyncio.to_thread({function.replace('Queue', 'queue')}, ...)`"
 
 
 def _place() -> str:

@@ -7,9 +7,10 @@ whichever thread the dispatcher chose.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping, Sized
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorio._caller.pending import HERE
@@ -51,10 +52,6 @@ class Method(NamedTuple):
 
 # A class of ours that runs other functions has a method of this name: it says what errors call a call.
 _NAMES_CALLS = "__actorio_name_call__"
-
-
-class _WrongNumberError(Exception):
-    """A method has not returned as many values as its caller wants."""
 
 
 class ActorEndsError(BaseException):
@@ -159,13 +156,16 @@ class Executor:
         if WISH.is_exiting and WISH.call is call:
             raise ActorEndsError(0, "exit_actor")
         connection, request, _ = call
+        if request.returns > 1:
+            try:
+                value = self._values(call, value)
+            except BaseException as error:  # a generator of the user's runs here
+                return self.refuse(call, error)
         try:
             if request.returns != 1:
-                payload = self._dump_several(call, value)
+                payload = pack([wire.dumps(each) for each in value]) if request.returns else wire.NONE
             else:
                 payload = wire.NONE if value is None else wire.dumps(value)
-        except _WrongNumberError as error:
-            return self.refuse(call, ValueError(str(error)))
         except Exception:
             # User code pickles: whatever it raises, the caller must know, in words that name the culprit.
             take_notes()
@@ -173,17 +173,21 @@ class Executor:
         lent = () if NOTED.actors is None else HERE.holdings.lend(take_notes())
         return connection.peer.result(request.id, payload, lent)
 
-    def _dump_several(self, call: Delivered, value: Any) -> bytes:
-        """Returns the values of a call with ``num_returns``, each pickled on its own."""
-        wanted = call[1].returns
-        if not wanted:
-            return wire.NONE
-        if not isinstance(value, Collection):
-            what = f"returned {type(value).__name__}, which is no collection"
-            raise _WrongNumberError(f"{self._name_of(call)}() {what}, but num_returns={wanted}")
-        if len(value) != wanted:
-            raise _WrongNumberError(f"{self._name_of(call)}() returned {len(value)} values, but num_returns={wanted}")
-        return pack([wire.dumps(each) for each in value])
+    def _values(self, call: Delivered, value: Any) -> list[Any]:
+        """Returns the values of a call with ``num_returns``.
+
+        Raises:
+            ValueError: there are more or fewer.
+        """
+        wanted, method = call[1].returns, self._name_of(call)
+        if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+            what = f"returned {type(value).__name__}, which is not taken apart"
+            raise ValueError(f"{method}() {what}, but num_returns={wanted}: return a tuple or a list")  # noqa: TRY004
+        values = list(itertools.islice(value, wanted + 1))
+        if len(values) != wanted:
+            count = len(value) if isinstance(value, Sized) else "more" if len(values) > wanted else len(values)
+            raise ValueError(f"{method}() returned {count} values, but num_returns={wanted}")
+        return values
 
     def refuse(self, call: Delivered, error: BaseException) -> bytes:
         """Returns the frame that answers a call with an error.

@@ -11,7 +11,7 @@ import queue
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from actorio._model import verbs
+from actorio._model import runtime, verbs
 from actorio._model.remote import remote
 
 if TYPE_CHECKING:
@@ -52,12 +52,16 @@ class Queue:
         options = {"max_concurrency": _WAITING, **(actor_options or {})}
         self.actor: ActorHandle = remote(_QueueActor).options(**options).remote(maxsize)
 
+    def __repr__(self) -> str:
+        return f"Queue(maxsize={self.maxsize}, {self.actor!r})"
+
     def __len__(self) -> int:
         """Returns how many items are in it. Blocks for a moment."""
         return self.size()
 
     def size(self) -> int:
         """Returns how many items are in it. Blocks for a moment."""
+        _check_blocking("size")
         return int(verbs.get(self.actor.qsize.remote()))
 
     def qsize(self) -> int:
@@ -70,12 +74,13 @@ class Queue:
 
     def full(self) -> bool:
         """Is there no room in it? Blocks for a moment."""
-        return 0 < self.maxsize <= self.size()
+        _check_blocking("full")
+        return bool(verbs.get(self.actor.full.remote()))
 
     # --- putting ------------------------------------------------------------------------------------------------
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002  # as in Ray
-        """Adds an item; waits for room.
+        """Adds an item; waits for room. Interrupted by Ctrl-C while it waits, it adds nothing.
 
         Args:
             item: anything that can be pickled; of a reference, its value.
@@ -87,11 +92,22 @@ class Queue:
             ValueError: the timeout is negative.
             ActorDiedError: the queue has ended.
         """
-        _take(self._put(item, timeout, block=block))
+        _check_blocking("put")
+        place, ref = self._put(item, timeout, block=block)
+        try:
+            _take(ref)
+        except (KeyboardInterrupt, SystemExit):
+            self.actor.leave.remote(place)
+            raise
 
     async def put_async(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ASYNC109, FBT001, FBT002
-        """Adds an item, as `put` does, on the running loop. When it is cancelled, the item may have been added."""
-        await _take_async(self._put(item, timeout, block=block))
+        """Adds an item, as `put` does, on the running loop. Cancelled while it waits for room, it adds nothing."""
+        place, ref = self._put(item, timeout, block=block)
+        try:
+            await _take_async(ref)
+        except asyncio.CancelledError:
+            self.actor.leave.remote(place)
+            raise
 
     def put_nowait(self, item: Any) -> None:
         """Adds an item if there is room; see `put`."""
@@ -104,10 +120,12 @@ class Queue:
             TypeError: not an iterable.
             Full: there is no room for all of them.
         """
+        _check_blocking("put_nowait_batch")
         _take(self.actor.put_all.remote(list(items)))
 
-    def _put(self, item: Any, timeout: float | None, *, block: bool) -> ObjectRef[None]:
-        return self.actor.put.remote(item, _seconds(timeout) if block else 0)
+    def _put(self, item: Any, timeout: float | None, *, block: bool) -> tuple[bytes, ObjectRef[None]]:
+        place = os.urandom(8)
+        return place, self.actor.put.remote(item, place, _seconds(timeout) if block else 0)
 
     # --- getting ------------------------------------------------------------------------------------------------
 
@@ -123,6 +141,7 @@ class Queue:
             ValueError: the timeout is negative.
             ActorDiedError: the queue has ended, and its items with it.
         """
+        _check_blocking("get")
         place, ref = self._get(timeout, block=block)
         try:
             return _take(ref)
@@ -150,6 +169,7 @@ class Queue:
             Empty: there are not so many.
             TypeError, ValueError: ``num_items`` is no number of items.
         """
+        _check_blocking("get_nowait_batch")
         items: list[Any] = _take(self.actor.get_many.remote(_count(num_items, "num_items")))
         return items
 
@@ -185,24 +205,26 @@ class _QueueActor:
         self._items: deque[Any] = deque()
         # Who waits for an item, and who with one for room. Never both.
         self._getters: dict[bytes, asyncio.Future[Any]] = {}
-        self._putters: deque[tuple[Any, asyncio.Future[None]]] = deque()
+        self._putters: dict[bytes, tuple[Any, asyncio.Future[None]]] = {}
 
     async def qsize(self) -> int:
         return len(self._items)
 
-    async def put(self, item: Any, patience: float | None) -> None:
+    async def full(self) -> bool:
+        return not self._has_room(1)
+
+    async def put(self, item: Any, place: bytes, patience: float | None) -> None:
         if self._has_room(1):
             self._add(item)
             return
-        place = (item, asyncio.get_running_loop().create_future())
-        self._putters.append(place)
+        putter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._putters[place] = item, putter
         try:
-            is_added = await _is_done(place[1], patience)
+            is_added = await _is_done(putter, patience) and not putter.cancelled()
         finally:
-            if not place[1].done():
-                self._putters.remove(place)
+            self._putters.pop(place, None)
         if not is_added:
-            raise Full(f"the queue has been full, with {self._maxsize} items")
+            raise Full(f"the queue is full, with {self._maxsize} items")
 
     async def put_all(self, items: list[Any]) -> None:
         if not self._has_room(len(items)):
@@ -226,11 +248,11 @@ class _QueueActor:
                 # Cancelled at the moment when an item came.
                 self._add(getter.result(), is_first=True)
         if not is_there:
-            raise Empty("the queue has been empty")
+            raise Empty("the queue is empty")
         return getter.result()
 
     async def leave(self, place: bytes) -> None:
-        getter = self._getters.pop(place, None)
+        getter = self._getters.pop(place, None) or self._putters.pop(place, (None, None))[1]
         if getter is not None:
             getter.cancel()
 
@@ -254,7 +276,7 @@ class _QueueActor:
     def _pop(self) -> Any:
         item = self._items.popleft()
         if self._putters and self._has_room(1):
-            waiting, putter = self._putters.popleft()
+            waiting, putter = self._putters.pop(next(iter(self._putters)))
             self._items.append(waiting)
             putter.set_result(None)
         return item
@@ -286,7 +308,14 @@ def _plain(error: Empty | Full) -> Empty | Full:
     return kind(*getattr(error, "cause", error).args)
 
 
+def _check_blocking(method: str) -> None:
+    """Refuses before anything is sent: what is refused must not be done all the same."""
+    runtime.current().blocking(f"Queue.{method}")
+
+
 def _seconds(timeout: float | None) -> float | None:
+    if timeout is not None and not isinstance(timeout, int | float):
+        raise TypeError(f"a queue's timeout is a number of seconds or None, not {timeout!r}")
     if timeout is not None and not timeout >= 0:
         raise ValueError(f"a queue's timeout is seconds, at least 0, not {timeout}")
     return timeout
