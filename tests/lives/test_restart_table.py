@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from tests.lives import people
-from tests.lives.fates import BUDGETS, drop, events_until, fate, is_restarting, worn
-from tests.lives.people import busy, first_times, make, times
+from tests.lives.fates import BUDGETS, PATIENCE, drop, events_until, fate, is_restarting, worn
+from tests.lives.people import busy, first_times, make, tidy, times
 from tests.programs import is_gone, output_of, wait_until
 
 import actorio
@@ -338,10 +338,28 @@ def test_who_leaves_by_exit_actor_finishes_the_calls_that_run_beside(kind, sessi
     # The limit is two: the last call has not begun.
     ending, late = actor.end.remote(people.exit_actor), actor.stay.remote(tmp_path / "late")
     assert actorio.get(staying) == "stayed"
-    for ref in ending, late:
-        with pytest.raises(ActorDiedError, match=r"(?s)left by exit_actor.*may have run"):
+    for ref, fate_of_call in (ending, ".*may have run"), (late, ""):
+        with pytest.raises(ActorDiedError, match=f"(?s)left by exit_actor{fate_of_call}"):
             actorio.get(ref)
     assert not (tmp_path / "late").exists()
+
+
+def test_calls_that_come_while_an_actor_leaves_neither_run_nor_hold_it_up(session, tmp_path):
+    # R3. The limit is two.
+    actor = tidy("threaded", tmp_path / "notes")
+    passing = actor.passes.remote(tmp_path / "arrived", tmp_path / "gate")
+    people.wait_for(tmp_path / "arrived")
+    ending = actor.run.remote(people.exit_actor_and_swallow_it)
+    late = []
+    for number in range(20):
+        late.append(actor.passes.remote(tmp_path / f"late {number}", tmp_path / "gate"))
+        actorio.wait(late, timeout=0.01)
+    (tmp_path / "gate").touch()
+    assert actorio.get(passing, timeout=PATIENCE) == "passed"
+    for ref in ending, *late:
+        with pytest.raises(ActorDiedError):
+            actorio.get(ref, timeout=PATIENCE)
+    assert not (tmp_path / "late 19").exists()
 
 
 @pytest.mark.parametrize("kind", ["threaded", "async"])
@@ -349,9 +367,12 @@ def test_who_leaves_by_sys_exit_cuts_off_the_calls_that_run_beside(kind, session
     # R2.
     actor, staying = busy(kind, tmp_path / "arrived")
     ending, late = actor.run.remote(people.exit_with_0), actor.stay.remote(tmp_path / "late")
-    for ref in staying, ending, late:
+    for ref in staying, ending:
         with pytest.raises(ActorDiedError, match=r"(?s)exited with code 0.*may have run"):
             actorio.get(ref)
+    # It may have come when the actor was dead already.
+    with pytest.raises(ActorDiedError, match="exited with code 0"):
+        actorio.get(late)
     assert not (tmp_path / "late").exists()
 
 

@@ -70,7 +70,8 @@ class ThreadDispatcher:
                     self._meter.answer(connection, request, self._mailbox)
                     continue
                 call = (connection, request, payload)
-                if self._mailbox.offer(call):
+                # Those that come at the end learn of it when it is there.
+                if not self._is_closed and self._mailbox.offer(call):
                     admitted.append(call)
             self._admitted += admitted
         self._wake(len(admitted))
