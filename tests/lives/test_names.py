@@ -350,7 +350,8 @@ def test_an_option_out_of_range_is_refused_where_it_is_written(options, error, t
     with pytest.raises(error, match=text) as caught:
         make(**options)
     assert len(str(caught.value)) < 1500
-    assert list_named_actors(all_namespaces=True) == before
+    # Those of other tests may be on their way out.
+    assert all(each in before for each in list_named_actors(all_namespaces=True))
 
 
 @pytest.mark.parametrize(
