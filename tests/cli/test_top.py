@@ -289,4 +289,3 @@ def test_stack_in_a_terminal_shows_an_actor_that_is_stuck_in_a_loop(in_terminal,
     text = CONTROL.sub("", terminal.drawn)
     assert "It does not answer" in text
     assert "in hold" in text
-    assert "time.sleep(0.01)" in text
