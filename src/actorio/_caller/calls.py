@@ -56,7 +56,6 @@ class Calls:
         self._losses = losses
         self._holdings = holdings
         self._numbers = numbers
-        self._is_closed = False
         self._lock = threading.Lock()
 
     @property
@@ -65,16 +64,12 @@ class Calls:
         with self._lock:
             if self.existing_contexts is None:
                 self.existing_contexts = Contexts()
-                if self._is_closed:
-                    self.existing_contexts.close()
             return self.existing_contexts
 
     def close(self) -> None:
         """Closes every connection to an actor: what is pending ends, and so do calls that come too late."""
-        with self._lock:
-            self._is_closed = True
-        if self.existing_contexts is not None:
-            self.existing_contexts.close()
+        # Made if there are none yet, so that a call which comes later finds them closed.
+        self.contexts.close()
 
     # --- making -------------------------------------------------------------------------------------------------
 

@@ -189,9 +189,6 @@ class ActorMethod:
         With ``num_returns=n``, a list of references, one for each of the ``n`` values that the method returns; with 0,
         None.
 
-        With ``num_returns=n``, a list of references, one for each of the ``n`` values that the method returns; with 0,
-        None.
-
         Raises:
             TypeError: the arguments do not fit the method's signature, or cannot be pickled (the text names the
                 path to what cannot).

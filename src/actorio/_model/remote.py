@@ -107,6 +107,8 @@ class RemoteFunction:
     def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         self._function = function
         self._options = dict(options)
+        chosen = with_defaults(TASK_OPTIONS, options)
+        self._manner = Manner.of(chosen["num_returns"], chosen["max_retries"], chosen["retry_exceptions"])
         self._definition: MethodDefinition | None = None
         self._payload: bytes | None = None
         self.__name__ = function.__name__
@@ -132,10 +134,8 @@ class RemoteFunction:
         current = runtime.current()
         if self._payload is None:
             self._payload = current.pickle_definition(self._function)
-        options = with_defaults(TASK_OPTIONS, self._options)
-        manner = Manner.of(options["num_returns"], options["max_retries"], options["retry_exceptions"])
-        refs = current.run_task(manner, definition, self._payload, args, kwargs)
-        return manner.given(refs)  # type: ignore[no-any-return]  # as the options say
+        refs = current.run_task(self._manner, definition, self._payload, args, kwargs)
+        return self._manner.given(refs)  # type: ignore[no-any-return]  # as the options say
 
     def options(self, **options: Any) -> RemoteFunction:
         """Returns this function with other options.

@@ -162,10 +162,10 @@ class Executor:
             except BaseException as error:  # a generator of the user's runs here
                 return self.refuse(call, error)
         try:
-            if request.returns != 1:
-                payload = pack([wire.dumps(each) for each in value]) if request.returns else wire.NONE
+            if request.returns > 1:
+                payload = pack([wire.dumps(each) for each in value])
             else:
-                payload = wire.NONE if value is None else wire.dumps(value)
+                payload = wire.NONE if value is None or not request.returns else wire.dumps(value)
         except Exception:
             # User code pickles: whatever it raises, the caller must know, in words that name the culprit.
             take_notes()
