@@ -122,8 +122,8 @@ class NodeLink:
                 self.node_pid, self.zygote_pid = message.node_pid, message.zygote_pid
                 self._welcome = message
                 continue
-            if isinstance(message, m.Stopped) and message.is_over:
-                # There is no other node to look for.
+            if isinstance(message, m.Stopped):
+                # There is no other node to look for: the session is over, or this process has left it.
                 self.is_closing = True
             self._handle(message, payload)
 

@@ -277,7 +277,6 @@ class NodeClient:
             self._tell_watcher(message, payload)
         elif isinstance(message, m.Stopped):
             self.killed, self.is_over, self.has_left = message.killed, message.is_over, True
-            self._link.is_closing = True
             self._is_stopped.set()
         elif isinstance(message, m.Noted):
             self._is_noted.set()
