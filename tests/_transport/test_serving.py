@@ -15,7 +15,7 @@ class Starving:
         self._sock = sock
         self.fileno, self.close = sock.fileno, sock.close
 
-    def recv(self, _count):
+    def recvmsg(self, *_sizes):
         raise MemoryError
 
 

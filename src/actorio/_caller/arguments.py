@@ -4,40 +4,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorio._model.travel import NOTED, KeepingBytes, take_notes
+from actorio._model.travel import NOTED, KeepingBytes, files_of, take_notes
+from actorio._store import values
 from actorio._wire import payload as wire
 from actorio._wire.payload import UnpicklableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from actorio._model.definition import MethodDefinition
 
 
-def pickled(value: Any) -> bytes:
-    """Returns a value as bytes, which keep the actors whose handles are in it.
+def pickled(value: Any, dumps: Callable[[Any], bytes] = values.dumps) -> bytes:
+    """Returns a value as a payload, which keeps the actors whose handles are in it.
 
     Raises:
         Exception: whatever pickling it raises.
     """
     try:
-        data = wire.dumps(value)
+        data = dumps(value)
     except BaseException:
         take_notes()
         raise
-    return data if NOTED.actors is None else KeepingBytes.of(data, take_notes())
+    return data if NOTED.actors is None else KeepingBytes.of(data, take_notes(), files_of(data))
 
 
 def dump_arguments(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition, before: tuple[Any, ...] = ()
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    method: MethodDefinition,
+    before: tuple[Any, ...] = (),
+    dumps: Callable[[Any], bytes] = values.dumps,
 ) -> bytes:
-    """Returns the arguments as bytes, after those that are ours and not the user's.
+    """Returns the arguments as a payload, after those that are ours and not the user's.
 
     Raises:
         UnpicklableError: one cannot be pickled; the text says which part of it, and what to do.
     """
     try:
-        return pickled(((*before, *args), kwargs))
+        return pickled(((*before, *args), kwargs), dumps)
     except Exception as error:
         blame_arguments(args, kwargs, method, error)
         raise

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.pending import PENDING, PendingResult
+from actorio._model.travel import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from actorio._caller.holdings import Hold
     from actorio._caller.pending import Callback
 
 
@@ -18,14 +20,18 @@ class BorrowedResult(PendingResult):
     Args:
         exported: what `PendingResult.export` returned there.
         fetch: asks the owner for the value, from the context that is running, and sets ``lane``.
+        hold: what makes the owner keep the value; None for a reference that somebody has pickled on his own.
     """
 
-    __slots__ = ("_exported", "_fetch", "_is_fetched")
+    __slots__ = ("_exported", "_fetch", "_hold", "_is_fetched")
 
-    def __init__(self, number: int, exported: tuple[Any, ...], fetch: Callable[[BorrowedResult], None]) -> None:
+    def __init__(
+        self, number: int, exported: tuple[Any, ...], fetch: Callable[[BorrowedResult], None], hold: Hold | None
+    ) -> None:
         super().__init__(number, None, str(exported[-1]))
         self._exported = exported
         self._fetch = fetch
+        self._hold = hold
         self._is_fetched = False
 
     @property
@@ -46,6 +52,8 @@ class BorrowedResult(PendingResult):
 
     def export(self) -> tuple[Any, ...]:
         """Returns what the owner exported: whoever gets it asks the owner."""
+        if self._hold is not None:
+            note(self._hold.key, self._hold)
         return self._exported
 
     def ask(self) -> None:

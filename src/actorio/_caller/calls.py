@@ -15,8 +15,8 @@ from actorio._caller.several import split
 from actorio._model.argument import OWN, has_references, take_references
 from actorio._model.errors import RaySystemError
 from actorio._model.reference import ObjectRef
-from actorio._model.travel import NOTED, KeepingBytes, kept_by, take_notes
-from actorio._wire.payload import dumps
+from actorio._model.travel import NOTED, KeepingBytes, files_of, join, kept_by, take_notes
+from actorio._store.values import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,7 +104,9 @@ class Calls:
         if lane is None:
             self._losses.never_connected(identity, result)
         elif NOTED.actors is not None or (lane.held.calls and lane.is_ordered):
-            self._send_with(lane, identity, result, method.name, KeepingBytes.of(payload, take_notes()), ())
+            self._send_with(
+                lane, identity, result, method.name, KeepingBytes.of(payload, take_notes(), files_of(payload)), ()
+            )
         else:
             lane.actor = identity
             if not lane.call(result, method.name, payload):
@@ -185,8 +187,8 @@ class Calls:
                 result.complete_like(failed)
                 return
             parts = [one.payload for one in dependencies]
-            kept = {**kept_by(payload), **{each: hold for part in parts for each, hold in kept_by(part).items()}}
-            whole, sizes, lent = b"".join((payload, *parts)), tuple(map(len, parts)), self._lend(result, kept)
+            whole, sizes = join([payload, *parts]), tuple(map(len, parts))
+            lent = self._lend(result, kept_by(whole))
             if not lane.call(result, name, whole, sizes, lent):
                 self._send_anew(identity, result, name, whole, sizes, lent)
 

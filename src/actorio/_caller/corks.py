@@ -13,7 +13,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from actorio._caller.threads import start_thread
+from actorio._transport.threads import start_thread
 
 if TYPE_CHECKING:
     from actorio._caller.thread_lane import ThreadLane

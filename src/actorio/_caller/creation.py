@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from actorio._caller import surroundings
+from actorio._caller.ledger import is_value
 from actorio._model.birth import Birth
 from actorio._model.errors import RaySystemError
 from actorio._model.handle import ActorIdentity
@@ -101,7 +102,8 @@ class ActorMaker:
             gets_existing=options.get_if_exists,
             max_restarts=options.max_restarts,
             policy=encode_policy(options.restart_policy or RestartPolicy()),
-            held=held,
+            # The owners of values hear of references themselves.
+            held=tuple(key for key in held if not is_value(key)),
             membership=b"" if options.membership is None else options.membership.encode(),
         )
         existing = self._start(birth, create, identity)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from actorio._caller.held import HeldCalls
 from actorio._caller.pending import FAILURE, HERE, VALUE
-from actorio._model.travel import KeepingBytes
-from actorio._transport.sockets import CHUNK
+from actorio._model.travel import KeepingBytes, files_of, with_files
+from actorio._transport.incoming import Incoming
+from actorio._transport.outgoing import Outgoing
 from actorio._wire.frames import ProtocolError
 from actorio._wire.messages import Result
 from actorio._wire.payload import loads
@@ -70,7 +71,8 @@ class Lane:
         self.is_lost = False
         self._explain = explain
         self._peer: CallerPeer[PendingResult] = CallerPeer()
-        self._out = bytearray()
+        self._incoming = Incoming(sock, self._peer.reader)
+        self._out = Outgoing()
         self._is_watched = False
         # Guards the peer, the buffer and the socket. Never held while callbacks run. A signal handler or a finaliser
         # may make a call in the midst of one: then the thread has the lock already, and the call is sent later.
@@ -101,7 +103,10 @@ class Lane:
                 return True
             self._is_busy = True
             try:
-                self._write(self._peer.call(result.number, result, method, payload, parts, lent, result.returns))
+                if payload.__class__ is KeepingBytes:
+                    self._send_keeping(result, method, payload, parts, lent)
+                else:
+                    self._write(self._peer.call(result.number, result, method, payload, parts, lent, result.returns))
                 if self._later:
                     self._send_later()
             finally:
@@ -118,8 +123,19 @@ class Lane:
 
     def _send_later(self) -> None:
         while self._later:
-            result, method, payload, parts, lent = self._later.popleft()
-            self._write(self._peer.call(result.number, result, method, payload, parts, lent, result.returns))
+            self._send_keeping(*self._later.popleft())
+
+    def _send_keeping(
+        self,
+        result: PendingResult,
+        method: str,
+        payload: Payload,
+        parts: tuple[int, ...],
+        lent: tuple[Lent, ...],
+    ) -> None:
+        files = files_of(payload)
+        frame = self._peer.call(result.number, result, method, payload, parts, lent, result.returns, len(files))
+        self._write(with_files(frame, files))
 
     def fetch(self, result: PendingResult, wanted: int) -> None:
         """Asks the process at the other end, who owns it, for a value."""
@@ -152,9 +168,7 @@ class Lane:
 
     def _flush(self) -> None:
         try:
-            while self._out:
-                sent = self.sock.send(self._out)
-                del self._out[:sent]
+            self._out.send_all(self.sock)
         except BlockingIOError:
             self._set_watched(is_wanted=True)
             return
@@ -196,17 +210,7 @@ class Lane:
             self.close()
 
     def _receive(self) -> Replies:
-        reader = self._peer.reader
-        gap = reader.gap()
-        if gap is not None:
-            count = self.sock.recv_into(gap)
-            if not count:
-                raise ConnectionResetError
-            return self._peer.match(reader.filled(count))
-        data = self.sock.recv(CHUNK)
-        if not data:
-            raise ConnectionResetError
-        return self._peer.receive(data)
+        return self._peer.match(self._incoming.receive())
 
     def see_to_replies(self) -> None:
         """Has the replies read that are still to come, though nobody waits for them."""
@@ -234,7 +238,7 @@ class Lane:
             # What the actor had answered before it ended is still there to be read.
             replies = self._receive_rest()
             sent, held = self._peer.close(), self.held.clear()
-            self._out.clear()
+            self._out.drop()
             if self.sock.fileno() >= 0:
                 self._close_socket()
         _complete(replies)
@@ -280,7 +284,7 @@ def _complete(replies: Replies) -> None:
     for result, reply, payload in replies:
         if isinstance(reply, Result):
             if reply.lent:
-                payload = KeepingBytes.of(bytes(payload), HERE.holdings.arrived(reply.lent))  # noqa: PLW2901
+                payload = KeepingBytes.of(payload, HERE.holdings.arrived(reply.lent), files_of(payload))  # noqa: PLW2901
             result.complete(VALUE, payload)
         elif reply.is_pickled_error:
             result.fail(lambda payload=payload: loads(payload))  # type: ignore[misc]

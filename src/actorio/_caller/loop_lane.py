@@ -37,7 +37,10 @@ class LoopLane(Lane):
         loop.add_reader(sock.fileno(), self.read)
 
     def _write(self, frame: bytes) -> None:
-        self._out += frame
+        if frame.__class__ is bytes:
+            self._out += frame
+        else:
+            self._out.add(frame)
         if self.is_borrowed or running_loop() is not self._home:
             # The loop is blocked, or a call that was held is sent in another thread: nobody may ever flush it later.
             self._flush()

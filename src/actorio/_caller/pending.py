@@ -20,6 +20,7 @@ from actorio._model.errors import RayError, RaySystemError, UnserializableExcept
 from actorio._model.failure import TaskFailure
 from actorio._model.reference import pending_of
 from actorio._model.task_error import RayTaskError
+from actorio._store import values
 from actorio._wire import payload as wire
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class PendingResult:
     @property
     def identity(self) -> bytes:
         """28 bytes: the process that made it, its number, and a fixed index as in Ray."""
-        return HERE.identity + self.number.to_bytes(8, "big") + b"\x01\0\0\0"
+        return identity_of(self.number)
 
     @property
     def origin(self) -> int:
@@ -186,11 +187,12 @@ class PendingResult:
         """Is there a value or an error?"""
         return self.state != PENDING
 
-    def value(self) -> Any:
-        """Returns the value, unpickled anew, or raises the error, made anew."""
+    def value(self, *, copy: bool = False) -> Any:
+        """Returns the value, unpickled anew, or raises the error, made anew; see `actorio.get` for ``copy``."""
         if self.state == VALUE:
             try:
-                return wire.loads(self.payload)
+                payload = self.payload
+                return (wire.loads if payload else values.copy if copy else values.loads)(payload)
             except (Exception, SystemExit, GeneratorExit) as error:
                 raise UnserializableException(self._cannot_load(error)) from error
         self.note_read()
@@ -284,6 +286,11 @@ class _Here:
 
 
 HERE = _Here()
+
+
+def identity_of(number: int) -> bytes:
+    """Returns the identity of this process's result with a number."""
+    return HERE.identity + number.to_bytes(8, "big") + b"\x01\0\0\0"
 
 
 def result_of(ref: ObjectRef[Any]) -> PendingResult:

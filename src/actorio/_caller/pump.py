@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from actorio._caller.corks import Corks
 from actorio._caller.interrupts import InterruptGate
 from actorio._caller.pending import PENDING
-from actorio._caller.threads import start_thread
 from actorio._transport.poller import Poller
+from actorio._transport.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,6 +11,7 @@ from actorio._caller.arguments import dump_arguments, pickled
 from actorio._caller.calls import Calls
 from actorio._caller.creation import SHARED_NAMESPACE, ActorMaker
 from actorio._caller.holdings import Holdings
+from actorio._caller.ledger import is_value
 from actorio._caller.loss import Losses
 from actorio._caller.pending import HERE, PENDING, VALUE, PendingResult, result_of
 from actorio._caller.sharing import Sharing
@@ -22,6 +23,8 @@ from actorio._model.handle import ActorHandle
 from actorio._model.reference import ObjectRef
 from actorio._model.status import Inventory
 from actorio._model.travel import NOTED, KeepingBytes, kept_by, take_notes
+from actorio._store.store import Store
+from actorio._store.values import SLOT
 from actorio._wire import payload as wire
 from actorio._wire.payload import UnpicklableError
 
@@ -55,6 +58,7 @@ class CallerRuntime:
         around_blocking: Callable[[str], AbstractContextManager[None]] | None = None,
     ) -> None:
         self.session = home.session
+        self._store = SLOT.store = Store()
         self._connect_node = connect_node
         self._node: NodeClient | None = None
         self._around_blocking = around_blocking
@@ -64,11 +68,11 @@ class CallerRuntime:
         self._losses = Losses(self.node)
         self.tasks = TaskWorkers(self, self._numbers)
         self._maker = ActorMaker(home, self.node)
-        self.holdings = HERE.holdings = Holdings(self.node, self._see_to)
+        self._sharing = Sharing(home.directory, lambda: self.calls.contexts, self._losses, self._numbers)
+        self.holdings = HERE.holdings = Holdings(self.node, self._sharing, self._see_to)
         self.calls = Calls(home.session, self._losses, self.holdings, self._numbers)
         # On the way of every call: as attributes they take a step less.
         self.call, self.call_in, self.run_task = self.calls.call, self.calls.call_in, self.tasks.run
-        self._sharing = Sharing(home.directory, lambda: self.calls.contexts, self._losses, self._numbers)
 
     def node(self) -> NodeClient:
         """Returns the connection to the node, made when first needed.
@@ -113,11 +117,14 @@ class CallerRuntime:
         options: ActorOptions,
     ) -> ActorHandle:
         """Starts an actor: its socket listens when this returns, its process is on its way."""
-        arguments = dump_arguments(args, kwargs, definition.constructor)
+        # They outlive whatever this process has: the actor may be constructed again when it has ended.
+        arguments = dump_arguments(args, kwargs, definition.constructor, dumps=wire.dumps)
         held = kept_by(arguments) | kept_by(class_payload)
         identity, is_new = self._maker.make(definition, class_payload, arguments, options, tuple(held))
         if is_new:
-            identity.hold = self.holdings.made(identity.actor_id)
+            identity.hold = hold = self.holdings.made(identity.actor_id)
+            # Values, until the actor has them, and as long as this process may see it restarted. Actors: see the node.
+            hold.others = [kept for key, kept in held.items() if is_value(key)]
         return ActorHandle(identity)
 
     def kill(self, identity: ActorIdentity, *, may_restart: bool) -> None:
@@ -172,7 +179,7 @@ class CallerRuntime:
 
     # --- results ------------------------------------------------------------------------------------------------
 
-    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None, *, copy: bool = False) -> list[Any]:
         """Blocks for all values; the first error that is known is raised at once."""
         results = [result_of(ref) for ref in refs]
         # Lists, not generators: this runs for each of thousands.
@@ -193,7 +200,7 @@ class CallerRuntime:
                 f"{late[0].call}(){others} did not finish within {timeout} seconds; the work goes on, "
                 "and the reference can be asked again"
             )
-        return [result.value() for result in results]
+        return [result.value(copy=copy) for result in results]
 
     def wait(
         self, refs: Sequence[ObjectRef[Any]], num_returns: int, timeout: float | None
@@ -237,6 +244,7 @@ class CallerRuntime:
                 rest.callback(self._node.close)
             rest.callback(self.holdings.close)
             rest.callback(self._sharing.close)
+            rest.callback(self._store.close)
             self.calls.close()
 
     def abandon(self) -> None:
@@ -244,5 +252,6 @@ class CallerRuntime:
         if self.calls.existing_contexts is not None:
             self.calls.existing_contexts.abandon()
         self._sharing.abandon()
+        self._store.abandon()
         if self._node is not None:
             self._node.abandon()

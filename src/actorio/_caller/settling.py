@@ -10,7 +10,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any
 
-from actorio._caller.threads import start_thread
+from actorio._transport.threads import start_thread
 
 if TYPE_CHECKING:
     import concurrent.futures

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.pending import VALUE, PendingResult
 from actorio._model.reference import ObjectRef
-from actorio._model.travel import KeepingBytes, kept_by
+from actorio._model.travel import KeepingBytes, files_of, kept_by
 from actorio._wire.parts import unpack
 
 if TYPE_CHECKING:
@@ -25,9 +26,11 @@ def split(whole: PendingResult, numbers: Iterator[int]) -> list[ObjectRef[Any]]:
             for part in parts:
                 part.complete_like(whole)
             return
-        kept = kept_by(whole.payload)
+        kept, files = kept_by(whole.payload), iter(files_of(whole.payload))
         for part, payload in zip(parts, unpack(whole.payload), strict=True):
-            part.complete(VALUE, KeepingBytes.of(payload, kept) if kept else payload)
+            if kept or not payload:
+                payload = KeepingBytes.of(payload, kept, () if payload else tuple(islice(files, 1)))  # noqa: PLW2901
+            part.complete(VALUE, payload)
 
     if parts:
         whole.add_callback(complete)

@@ -7,16 +7,20 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.borrowed import BorrowedResult
+from actorio._caller.ledger import Ledger, key_of, owner_in
 from actorio._caller.owner import OwnerServer
+from actorio._caller.owners import Owners
 from actorio._caller.pending import HERE, PendingResult, running_loop
 from actorio._model.context import get_runtime_context
 from actorio._model.errors import RaySystemError
+from actorio._model.travel import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from actorio._caller.contexts import Contexts
     from actorio._caller.loss import Losses
+    from actorio._wire.messages import Message
 
 
 class Sharing:
@@ -35,7 +39,9 @@ class Sharing:
         self._contexts = contexts
         self._losses = losses
         self._numbers = numbers
-        self._owner: OwnerServer | None = None
+        self._ledger: Ledger | None = None
+        self._server: OwnerServer | None = None
+        self._owners = Owners(_call_later)
         self._is_closed = False
         # Guards the server while it is made.
         self._lock = threading.Lock()
@@ -43,29 +49,56 @@ class Sharing:
         HERE.export = self.export
 
     def export(self, result: PendingResult) -> tuple[Any, ...]:
-        """Keeps a result for other processes; returns what they need to `borrow` it.
+        """A reference to a result is being pickled; returns what other processes need to `borrow` it.
 
         Raises:
             RaySystemError: the session has ended.
         """
+        ledger = self._ledger or self._open(result)
+        note(ledger.note(result), result)
+        return ledger.path, HERE.identity, result.number, result.call
+
+    def _open(self, result: PendingResult) -> Ledger:
         with self._lock:
             if self._is_closed:
                 raise RaySystemError(f"the reference to {result.call}() belongs to a session that has ended")
-            if self._owner is None:
-                actor_id = get_runtime_context().actor_id
-                if actor_id is not None:
-                    # Somebody elsewhere has, or will have, a reference whose value is here alone.
-                    HERE.holdings.pin(actor_id)
-                self._owner = OwnerServer(f"{self._directory}/o{os.urandom(8).hex()[:15]}")
-        self._owner.export(result)
-        return self._owner.path, HERE.identity, result.number, result.call
+            if self._ledger is None:
+                ledger = Ledger(f"{self._directory}/o{os.urandom(8).hex()[:15]}", self._keep_actor)
+                self._server = OwnerServer(ledger)
+                self._ledger = ledger
+            return self._ledger
+
+    def _keep_actor(self, is_needed: bool) -> None:  # noqa: FBT001  # a callback
+        """Keeps the actor that this process is, while others have references whose values are here alone."""
+        actor_id = get_runtime_context().actor_id
+        if actor_id is not None:
+            (HERE.holdings.pin if is_needed else HERE.holdings.unpin)(actor_id)
+
+    # --- counting -----------------------------------------------------------------------------------------------
+
+    def tell(self, key: str, message: Message) -> None:
+        """Tells a value's owner, which may be this process."""
+        path, ledger = owner_in(key), self._ledger
+        if ledger is not None and path == ledger.path:
+            ledger.hear(message)
+        else:
+            self._owners.tell(path, message)
+
+    def come_home(self, key: str, token: int) -> PendingResult | None:
+        """A reference has arrived; returns the result when it is one of this process's own."""
+        ledger = self._ledger
+        return None if ledger is None or owner_in(key) != ledger.path else ledger.come_home(key, token)
+
+    # --- borrowing ----------------------------------------------------------------------------------------------
 
     def borrow(self, exported: tuple[Any, ...]) -> PendingResult:
         """Returns the result that another process exported; its own results when they come home."""
-        _, identity, number, _ = exported
-        if identity == HERE.identity and self._owner is not None and number in self._owner.exported:
-            return self._owner.exported[number]
-        return BorrowedResult(next(self._numbers), exported, self._fetch)
+        path, identity, number, _ = exported
+        own = self._ledger.find(number) if identity == HERE.identity and self._ledger is not None else None
+        if own is not None:
+            return own
+        hold = HERE.holdings.find(key_of(path, number))
+        return BorrowedResult(next(self._numbers), exported, self._fetch, hold)
 
     def _fetch(self, result: BorrowedResult) -> None:
         if self._is_closed:
@@ -84,11 +117,17 @@ class Sharing:
         """Stops sharing; borrowers that still wait learn that the owner has gone."""
         with self._lock:
             self._is_closed = True
-        if self._owner is not None:
-            self._owner.close()
+        self._owners.close()
+        if self._server is not None:
+            self._server.close()
 
     def abandon(self) -> None:
         """Closes this process's copies of the descriptors; in a forked child."""
         self._is_closed = True
-        if self._owner is not None:
-            self._owner.abandon()
+        self._owners.abandon()
+        if self._server is not None:
+            self._server.abandon()
+
+
+def _call_later(function: Callable[[], None]) -> None:
+    HERE.holdings.call_later(function)

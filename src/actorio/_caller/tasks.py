@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from actorio._caller.pending import ERROR
 from actorio._caller.retries import RetriedResult
 from actorio._caller.several import split
-from actorio._caller.threads import start_thread
 from actorio._model import runtime
 from actorio._model.actor_options import ActorOptions
 from actorio._model.context import get_runtime_context
 from actorio._model.definition import ClassDefinition
 from actorio._model.errors import RaySystemError
 from actorio._model.handle import ActorHandle, identity_of
+from actorio._transport.threads import start_thread
 from actorio._wire.payload import loads
 
 if TYPE_CHECKING:

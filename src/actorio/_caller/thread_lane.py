@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from actorio._caller.corks import FREE_CALLS, FULL
 from actorio._caller.interrupts import InterruptGate
 from actorio._caller.lane import Lane
+from actorio._model.travel import KeepingBytes
 
 if TYPE_CHECKING:
     from actorio._caller.pending import PendingResult
@@ -21,13 +22,13 @@ class ThreadLane(Lane):
 
     def _write(self, frame: bytes) -> None:
         if self._is_corked:
-            self._out += frame
+            self._out.add(frame)
             if len(self._out) > FULL and not self._is_watched:
                 with InterruptGate():
                     self._flush()
             return
         self._burst += 1
-        if self._burst > FREE_CALLS or self._out or len(frame) > FULL:
+        if self._burst > FREE_CALLS or self._out or len(frame) > FULL or frame.__class__ is KeepingBytes:
             self._keep(frame)
             return
         try:
@@ -42,11 +43,11 @@ class ThreadLane(Lane):
 
     def _keep(self, frame: bytes) -> None:
         # Ctrl-C before this line loses a call that nobody has a reference to; after it, the frame is sent whole.
-        self._out += frame
+        self._out.add(frame)
         if self._is_watched:
             return
         with InterruptGate():
-            if len(self._out) > FULL:
+            if len(self._out) > FULL or frame.__class__ is KeepingBytes:
                 self._flush()
             else:
                 self._is_corked = True

@@ -62,7 +62,7 @@ class Birth(msgspec.Struct, array_like=True):
     # See `Home`.
     namespace: str = ""
     is_anonymous: bool = True
-    # The actors whose handles are among the arguments.
+    # The actors whose handles, and the values whose references, are among the arguments.
     held: tuple[str, ...] = ()
 
     def encode(self) -> bytes:

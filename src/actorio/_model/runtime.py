@@ -35,8 +35,8 @@ class Pending(Protocol):
     def is_done(self) -> bool:
         """Is there a value or an error?"""
 
-    def value(self) -> Any:
-        """Returns the value, a new copy each time, or raises the error. Only when done."""
+    def value(self, *, copy: bool = False) -> Any:
+        """Returns the value, a new one each time, or raises the error; see `actorio.get` for ``copy``. When done."""
 
     def wait_async(self) -> Generator[Any, None, Any]:
         """Waits on the running event loop; returns the value or raises the error."""
@@ -98,7 +98,7 @@ class Runtime(Protocol):
     ) -> list[ObjectRef[Any]]:
         """Runs a pickled function in a worker, again if that dies or the function fails so; see `call_in`."""
 
-    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None, *, copy: bool) -> list[Any]:
         """Blocks until every value is there; returns them in order."""
 
     def wait(

@@ -7,7 +7,11 @@ and tells the node, so that no actor ends while a handle on it travels.
 from __future__ import annotations
 
 import threading
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 class _Noted(threading.local):
@@ -34,19 +38,24 @@ def take_notes() -> dict[str, Any]:
 
 
 class KeepingBytes(bytes):
-    """Pickled bytes that keep the actors whose handles are in them.
+    """Pickled bytes, or a frame, with what they keep: actors whose handles are in them, files that hold large values.
+
+    A value that lies in a file has no bytes here. Of several values in one, each that has none has the next file.
 
     Attributes:
         holds: what keeps each actor, by its id.
+        files: open files, in the order of the values.
     """
 
     holds: dict[str, Any]
+    files: tuple[Any, ...]
 
     @classmethod
-    def of(cls, data: bytes, holds: dict[str, Any]) -> KeepingBytes:
+    def of(cls, data: bytes | bytearray, holds: dict[str, Any], files: tuple[Any, ...] = ()) -> KeepingBytes:
         """Returns ``data`` with what it keeps."""
         kept = cls(data)
         kept.holds = holds
+        kept.files = files
         return kept
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -59,3 +68,32 @@ class KeepingBytes(bytes):
 def kept_by(data: Any) -> dict[str, Any]:
     """Returns what pickled bytes keep: actor ids and holds."""
     return data.holds if isinstance(data, KeepingBytes) else {}
+
+
+def files_of(data: Any) -> tuple[Any, ...]:
+    """Returns the files that hold what pickled bytes do not."""
+    return data.files if isinstance(data, KeepingBytes) else ()
+
+
+def with_files(frame: bytes, files: tuple[Any, ...]) -> bytes:
+    """Returns a frame, which keeps these files until it has left with them."""
+    return KeepingBytes.of(frame, {}, files) if files else frame
+
+
+def join(payloads: Sequence[bytes | bytearray]) -> bytes:
+    """Returns several payloads as one, which keeps what each of them does."""
+    whole = b"".join(payloads)
+    if not any(isinstance(each, KeepingBytes) for each in payloads):
+        return whole
+    holds = {actor_id: hold for each in payloads for actor_id, hold in kept_by(each).items()}
+    return KeepingBytes.of(whole, holds, tuple(file for each in payloads for file in files_of(each)))
+
+
+def cut(whole: bytes | bytearray, sizes: Iterable[int]) -> list[bytes]:
+    """Returns the payloads of these sizes that `join` has made one, with their files and without their holds."""
+    files, start, payloads = iter(files_of(whole)), 0, []
+    for size in sizes:
+        payload = bytes(whole[start : start + size])
+        payloads.append(payload if size else KeepingBytes.of(payload, {}, tuple(islice(files, 1))))
+        start += size
+    return payloads

@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from actorio._model.certificate import DeathCause, DeathCertificate
+from actorio._model.holders import Holders
 from actorio._node.groups import Groups
-from actorio._node.holders import Holders
 from actorio._node.instructions import Answer, Bury, End, Fork, ForkLater, Happened, Instruction, Kill, Made
 from actorio._node.names import Names
 

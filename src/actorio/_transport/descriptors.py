@@ -5,10 +5,34 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+
+class Descriptor:
+    """An open file, which is closed when nobody has this any more.
+
+    Attributes:
+        mapping: what has been made of it, for whoever reads it.
+    """
+
+    __slots__ = ("_fd", "mapping")
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.mapping: Callable[[], Any] | None = None
+
+    def fileno(self) -> int:
+        """Returns the descriptor."""
+        return self._fd
+
+    def __del__(self) -> None:
+        # There is none when it could not be opened.
+        with suppress(AttributeError):
+            os.close(self._fd)
 
 
 def raise_limit() -> int:

@@ -45,6 +45,8 @@ class Call(Message, tag=1, frozen=True):
     lent: tuple[Lent, ...] = ()
     # How many values are wanted; other than 1, they come packed (`parts.pack`).
     returns: int = 1
+    # How many files with large values come with the payload.
+    files: int = 0
 
 
 class Inspect(Message, tag=3, frozen=True):
@@ -65,10 +67,11 @@ class Fetch(Message, tag=2, frozen=True):
 
 
 class Result(Message, tag=1, frozen=True):
-    """The call has returned; the payload is the pickled value. ``lent`` are the handles in it, see `Call`."""
+    """The call has returned; the payload is the pickled value. For ``lent`` and ``files`` see `Call`."""
 
     id: int
     lent: tuple[Lent, ...] = ()
+    files: int = 0
 
 
 class Failure(Message, tag=2, frozen=True):

@@ -8,12 +8,15 @@ When neither can, `explain` walks the value to find the part that is to blame. T
 """
 
 import functools
+import io
 import pickle
 import types
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 _PROTOCOL: Final = 5
+APART: Final = 16 << 10
+"""From how many bytes on a buffer is kept out of the pickle of a large value, to be read without a copy."""
 _MAX_DEPTH: Final = 40
 _KEY_LIMIT: Final = 40
 _MAX_PROBES: Final = 5_000
@@ -43,15 +46,78 @@ def dumps(value: Any) -> bytes:
     return _dumps_by_value(value) if b"__main__" in data else data
 
 
-def _dumps_by_value(value: Any) -> bytes:
+class LargeBufferError(Exception):
+    """A value has a buffer that is better kept out of its pickle."""
+
+
+def dumps_small(value: Any) -> bytes:
+    """Pickle a value as `dumps` does, unless it has a large buffer.
+
+    Raises:
+        LargeBufferError: It has; `dumps_apart` is for such values.
+    """
+    try:
+        data = pickle.dumps(value, _PROTOCOL, buffer_callback=_refuse_large)
+    except _REFUSALS:
+        return _dumps_by_value(value, _refuse_large)
+    return _dumps_by_value(value, _refuse_large) if b"__main__" in data else data
+
+
+def _refuse_large(buffer: pickle.PickleBuffer) -> bool:
+    if memoryview(buffer).nbytes < APART:
+        return True
+    raise LargeBufferError
+
+
+def dumps_apart(value: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
+    """Pickle a value without its large buffers; return the pickle and these. See `dumps`."""
+    buffers: list[pickle.PickleBuffer] = []
+
+    def is_kept_in(buffer: pickle.PickleBuffer) -> bool:
+        if memoryview(buffer).nbytes < APART:
+            return True
+        buffers.append(buffer)
+        return False
+
+    try:
+        data = pickle.dumps(value, _PROTOCOL, buffer_callback=is_kept_in)
+    except _REFUSALS:
+        pass
+    else:
+        if b"__main__" not in data:
+            return data, buffers
+    buffers.clear()
+    return _dumps_by_value(value, is_kept_in), buffers
+
+
+def _dumps_by_value(value: Any, is_kept_in: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes:
+    file = io.BytesIO()
+    _pickler()(file, protocol=_PROTOCOL, buffer_callback=is_kept_in).dump(value)
+    return file.getvalue()
+
+
+@functools.cache
+def _pickler() -> Any:
     # Imported on first use: a program that sends only plain data from importable modules never pays for it.
     import cloudpickle
 
-    data: bytes = cloudpickle.dumps(value, protocol=_PROTOCOL)
-    return data
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+        """Sends views as views; cloudpickle would make bytes of them."""
+
+        def reducer_override(self, value: Any) -> Any:
+            if type(value) is memoryview and value.c_contiguous and len(value.format) == 1:
+                return _view_of, (pickle.PickleBuffer(value), value.format, value.shape)
+            return super().reducer_override(value)
+
+    return Pickler
 
 
-loads: Callable[[bytes | bytearray | memoryview], Any] = pickle.loads
+def _view_of(buffer: Any, code: Any, shape: tuple[int, ...]) -> Any:
+    view = memoryview(buffer).cast("B")
+    return view.cast(code, shape) if view.nbytes else view.cast(code)
+
+
+loads: Final = pickle.loads
 """Read a value back. Raises whatever the value's own unpickling raises."""
 
 NONE: Final = dumps(None)

@@ -41,9 +41,10 @@ class CallerPeer(Generic[T]):
         parts: tuple[int, ...] = (),
         lent: tuple[Lent, ...] = (),
         returns: int = 1,
+        files: int = 0,
     ) -> bytes:
         """Opens request ``number``; returns the frame to send."""
-        header = encode_header(Call(number, method, parts, lent, returns))
+        header = encode_header(Call(number, method, parts, lent, returns, files))
         self.open[number] = token
         return pack_prefix(len(header), len(payload)) + header + payload
 
@@ -107,10 +108,10 @@ class ActorPeer:
             owed.add(request.id)
         return requests
 
-    def result(self, number: int, payload: Payload, lent: tuple[Lent, ...] = ()) -> bytes:
+    def result(self, number: int, payload: Payload, lent: tuple[Lent, ...] = (), files: int = 0) -> bytes:
         """Answers a request with a value; returns the frame to send."""
         self.owed.remove(number)
-        header = encode_header(Result(number, lent))
+        header = encode_header(Result(number, lent, files))
         return pack_prefix(len(header), len(payload)) + header + payload
 
     def failure(self, number: int, payload: Payload, *, is_pickled_error: bool = False) -> bytes:

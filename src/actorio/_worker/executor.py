@@ -20,7 +20,8 @@ from actorio._model.ends import WISH, ActorExit
 from actorio._model.errors import RaySystemError
 from actorio._model.failure import TaskFailure
 from actorio._model.task_error import failure_of
-from actorio._model.travel import NOTED, take_notes
+from actorio._model.travel import NOTED, KeepingBytes, cut, files_of, take_notes, with_files
+from actorio._store import values
 from actorio._wire import payload as wire
 from actorio._wire.messages import Call
 from actorio._wire.parts import pack
@@ -137,11 +138,11 @@ class Executor:
         arrived = HERE.holdings.arrived(request.lent) if request.lent else None
         method = self._methods.get(request.method) or self._find(request.method)
         if request.parts:
-            payload, parts = _split(payload, request.parts)
-            args, kwargs = wire.loads(payload)
-            args, kwargs = put_back(args, kwargs, parts, wire.loads)
+            payload, *parts = cut(payload, (len(payload) - sum(request.parts), *request.parts))
+            args, kwargs = values.loads(payload)
+            args, kwargs = put_back(args, kwargs, parts, values.loads)
         else:
-            args, kwargs = wire.loads(payload)
+            args, kwargs = (wire.loads if payload else values.loads)(payload)
         del arrived
         return method, ((self.instance, *args) if method.takes_instance else args), kwargs
 
@@ -163,15 +164,18 @@ class Executor:
                 return self.refuse(call, error)
         try:
             if request.returns > 1:
-                payload = pack([wire.dumps(each) for each in value])
+                payload = _packed([values.dumps(each) for each in value])
             else:
-                payload = wire.NONE if value is None or not request.returns else wire.dumps(value)
+                payload = wire.NONE if value is None or not request.returns else values.dumps(value)
         except Exception:
             # User code pickles: whatever it raises, the caller must know, in words that name the culprit.
             take_notes()
             return self.refuse(call, wire.UnpicklableError(wire.explain(value, "result", self._name_of(call))))
         lent = () if NOTED.actors is None else HERE.holdings.lend(take_notes())
-        return connection.peer.result(request.id, payload, lent)
+        if payload.__class__ is not KeepingBytes:
+            return connection.peer.result(request.id, payload, lent)
+        files = files_of(payload)
+        return with_files(connection.peer.result(request.id, payload, lent, len(files)), files)
 
     def _values(self, call: Delivered, value: Any) -> list[Any]:
         """Returns the values of a call with ``num_returns``.
@@ -183,11 +187,11 @@ class Executor:
         if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
             what = f"returned {type(value).__name__}, which is not taken apart"
             raise ValueError(f"{method}() {what}, but num_returns={wanted}: return a tuple or a list")  # noqa: TRY004
-        values = list(itertools.islice(value, wanted + 1))
-        if len(values) != wanted:
-            count = len(value) if isinstance(value, Sized) else "more" if len(values) > wanted else len(values)
+        found = list(itertools.islice(value, wanted + 1))
+        if len(found) != wanted:
+            count = len(value) if isinstance(value, Sized) else "more" if len(found) > wanted else len(found)
             raise ValueError(f"{method}() returned {count} values, but num_returns={wanted}")
-        return values
+        return found
 
     def refuse(self, call: Delivered, error: BaseException) -> bytes:
         """Returns the frame that answers a call with an error.
@@ -234,7 +238,8 @@ class Executor:
         name_call = getattr(self.instance, _NAMES_CALLS, None)
         if name_call is None:
             return f"{self.definition.name}.{request.method}"
-        args, kwargs = wire.loads(payload)
+        payload = cut(payload, (len(payload) - sum(request.parts),))[0]
+        args, kwargs = values.loads(payload)
         return str(name_call(*args, **kwargs))
 
 
@@ -270,10 +275,7 @@ def _call_with_instance(instance: Any, function: Callable[..., Any], *args: Any,
     return function(instance, *args, **kwargs)
 
 
-def _split(payload: Payload, sizes: tuple[int, ...]) -> tuple[Payload, list[bytes]]:
-    start = len(payload) - sum(sizes)
-    arguments, parts = payload[:start], []
-    for size in sizes:
-        parts.append(bytes(payload[start : start + size]))
-        start += size
-    return arguments, parts
+def _packed(payloads: list[bytes]) -> bytes:
+    files = tuple(file for each in payloads for file in files_of(each))
+    whole = pack([bytes(each) for each in payloads])
+    return KeepingBytes.of(whole, {}, files) if files else whole

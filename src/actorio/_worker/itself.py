@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
 # Pickling runs in frames of these: a user who pickles the instance for himself gets what he always got.
-_SENDERS = (payload.dumps.__code__, payload._dumps_by_value.__code__)  # noqa: SLF001  # cloudpickle's side of it
+_SENDERS = (
+    payload.dumps.__code__,
+    payload.dumps_small.__code__,
+    payload.dumps_apart.__code__,
+    payload._dumps_by_value.__code__,  # noqa: SLF001  # cloudpickle's side of it
+)
 # C pickle calls back from the sender's own frame, cloudpickle from a few frames above it.
 _MAX_FRAMES = 6
 

@@ -13,6 +13,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from actorio._model.context import CURRENT_CALL
 from actorio._wire.messages import Call
 from actorio._worker.executor import ActorEndsError, Delivered
 from actorio._worker.inspection import Meter
@@ -119,6 +120,9 @@ class ThreadDispatcher:
                 call = self._next()
                 connection.reply_now(frame, more_follow=call is not None)
                 self._answering.pop()
+            # What the last call brought and gave must not live as long as the thread has nothing to do.
+            frame = b""
+            CURRENT_CALL.set(None)
 
     def _next(self) -> Delivered | None:
         """Says that a call has ended; returns the one to go on with, None when none waits."""

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from actorio._caller.threads import start_thread
+from actorio._transport.threads import start_thread
 from actorio._wire.messages import Output, Record
 
 if TYPE_CHECKING:

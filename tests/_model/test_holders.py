@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorio._node.holders import Holders
+from actorio._model.holders import Holders
 
 ACTORS = st.sampled_from("ab")
 PEERS = st.sampled_from("xyz")

@@ -1,0 +1,83 @@
+"""Values as payloads: small ones are pickled bytes, large ones lie in a segment."""
+
+from __future__ import annotations
+
+import mmap
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from actorio._model.travel import KeepingBytes
+from actorio._store.layout import parts_of
+from actorio._wire import payload as wire
+
+if TYPE_CHECKING:
+    from pickle import PickleBuffer
+
+    from actorio._store.store import Store
+    from actorio._transport.descriptors import Descriptor
+    from actorio._wire.frames import Payload
+
+LARGE = 256 << 10
+"""From how many bytes on a value lies in a segment: about where that gets quicker than two copies into sockets."""
+
+
+class _Slot:
+    """The store of this process, made for its first large value."""
+
+    store: Store | None = None
+
+
+SLOT = _Slot()
+
+
+def dumps(value: Any) -> bytes:
+    """Returns a value as a payload.
+
+    Raises:
+        Exception: whatever the value's own pickling raises.
+    """
+    try:
+        data = wire.dumps_small(value)
+    except wire.LargeBufferError:
+        return _keep(value, *wire.dumps_apart(value))
+    return data if len(data) < LARGE else _keep(value, data, [])
+
+
+def _keep(value: Any, data: bytes, buffers: list[PickleBuffer]) -> bytes:
+    size = len(data) + sum(memoryview(buffer).nbytes for buffer in buffers)
+    kept = SLOT.store.keep([data, *(buffer.raw() for buffer in buffers)]) if size >= LARGE and SLOT.store else None
+    if kept is not None:
+        return kept
+    return wire.dumps(value) if buffers else data
+
+
+def loads(payload: Payload) -> Any:
+    """Reads a value; its large buffers are views of the segment, which nobody can write to.
+
+    Raises:
+        Exception: whatever the value's own unpickling raises.
+    """
+    return wire.loads(payload) if payload else _loads_from(payload, mmap.ACCESS_READ)
+
+
+def copy(payload: Payload) -> Any:
+    """Reads a value whose large buffers are this reader's own, to be written to: pages are copied when they are."""
+    return wire.loads(payload) if payload else _loads_from(payload, mmap.ACCESS_COPY)
+
+
+def _loads_from(payload: Payload, access: int) -> Any:
+    if not isinstance(payload, KeepingBytes) or len(payload.files) != 1:
+        raise ValueError("a payload without bytes has one file")
+    pickled, *buffers = parts_of(memoryview(_mapping(payload.files[0], access)))
+    return wire.loads(pickled, buffers=buffers)
+
+
+def _mapping(file: Descriptor, access: int) -> mmap.mmap:
+    """Returns a value's file as memory; readers of one reference share it while any of them looks."""
+    if access == mmap.ACCESS_COPY:
+        return mmap.mmap(file.fileno(), 0, access=access)
+    mapping = file.mapping() if file.mapping is not None else None
+    if mapping is None:
+        mapping = mmap.mmap(file.fileno(), 0, access=access)
+        file.mapping = weakref.ref(mapping)
+    return mapping

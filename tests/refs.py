@@ -1,0 +1,41 @@
+"""Actors that keep references, pass them on and drop them; apart from their tests, which import more than they need."""
+
+import os
+
+import actorio
+
+
+@actorio.remote
+class Keeper:
+    """Keeps what it is given, references among it."""
+
+    def __init__(self, *kept):
+        self.kept = {"made with": kept}
+
+    def pid(self):
+        return os.getpid()
+
+    def keep(self, name, value):
+        self.kept[name] = value
+
+    def drop(self, name):
+        self.kept.pop(name)
+
+    def value_of(self, name):
+        return actorio.get(self.kept[name])
+
+    def give(self, name):
+        return self.kept[name]
+
+    def pass_on(self, name, other):
+        return actorio.get(other.keep.remote(name, self.kept[name]))
+
+    def make(self, value):
+        """Return a reference to a value that is this actor's own."""
+        return [actorio.put(value)]
+
+    def make_and_keep(self, name, value):
+        self.kept[name] = [actorio.put(value)]
+
+    def sum_of(self, refs):
+        return sum(actorio.get(refs))
