@@ -12,8 +12,10 @@ import psutil
 import pyarrow as pa
 import pytest
 from tests.large import Coroutine, Plain, addresses_in_memory, total, values_open
+from tests.programs import output_of
 
 import actorio
+from actorio._model.init_options import InitOptions
 from actorio._store.values import SLOT
 
 MIB = 1 << 20
@@ -222,7 +224,7 @@ def test_values_of_a_killed_process_stay_with_those_who_have_them():
 
 def test_values_beyond_the_descriptors_are_kept_in_private_memory(monkeypatch):
     store = SLOT.store
-    monkeypatch.setattr(store, "_limit", 3)
+    monkeypatch.setattr(store, "_most", 3)
     refs = [actorio.put(np.full(MIB, index, np.uint8)) for index in range(10)]
     assert [int(value[0]) for value in actorio.get(refs)] == list(range(10))
     assert [addresses_in_memory(value) is None for value in actorio.get(refs)].count(True) >= 7
@@ -237,6 +239,39 @@ def test_nothing_is_left_open_when_everything_has_been_dropped():
     assert values_open(os.getpid()) > before
     del refs, values
     # What is warm is kept for the next value, so it is taken for some.
-    assert comes_true(lambda: SLOT.store._cool() is not None)
+    assert comes_true(SLOT.store._cool)
     SLOT.store._warm.clear()
     assert values_open(os.getpid()) <= before
+
+
+# --- the limit ------------------------------------------------------------------------------------------------------
+
+
+def test_a_put_beyond_the_limit_fails_and_names_who_has_the_memory():
+    program = """
+import actorio, numpy as np
+from tests.large import Plain
+actorio.init(object_store_memory=100_000_000, object_store_timeout=3)
+actor = Plain.remote()
+results = [actor.make.remote(20_000_000) for _ in range(3)]
+actorio.wait(results, num_returns=3)
+refs = [actorio.put(np.ones(20_000_000, np.uint8))]
+try:
+    actorio.put(np.ones(40_000_000, np.uint8))
+except actorio.exceptions.ObjectStoreFullError as error:
+    print(error)
+# A call does without.
+print(actorio.get(actor.total.remote(np.ones(40_000_000, np.uint8))))
+del results
+print(actorio.get(actorio.put(np.ones(40_000_000, np.uint8))).sum())
+"""
+    first, *rest = output_of(program)
+    assert "the driver (pid" in first
+    assert "in 4 values" in first
+    assert rest == ["40000000", "40000000"]
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1000, "1GB", 1.5])
+def test_a_limit_that_makes_no_sense_is_refused(wrong):
+    with pytest.raises((ValueError, TypeError), match="object_store_memory"):
+        InitOptions.of({"object_store_memory": wrong})

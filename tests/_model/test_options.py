@@ -116,7 +116,7 @@ def test_a_wrong_type_is_a_type_error_that_names_the_types_allowed(table, given,
 
 
 def test_rays_options_without_a_meaning_here_are_accepted_and_have_no_effect():
-    given = {"num_cpus": 4, "num_gpus": 0, "resources": {"x": 1}, "object_store_memory": 10**9, "dashboard_port": 80}
+    given = {"num_cpus": 4, "num_gpus": 0, "resources": {"x": 1}, "dashboard_port": 80}
     given |= {"include_dashboard": False, "dashboard_host": "h", "configure_logging": True, "logging_level": "info"}
     assert InitOptions.of(given) == InitOptions()
     assert not any(INIT_OPTIONS[name].has_effect for name in given)

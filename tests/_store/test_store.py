@@ -2,21 +2,39 @@
 
 import gc
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from actorio._store import store as module
 from actorio._store.store import Store
+from actorio._store.usage import set_limit
+from actorio._transport.descriptors import Descriptor
+from actorio.exceptions import ObjectStoreFullError
 
 MIB = 1 << 20
 
 
 @pytest.fixture
-def store():
-    store = Store()
-    yield store
-    store.close()
+def new_store(tmp_path):
+    """Return what makes a store in one session, as each of its processes has one."""
+    set_limit(str(tmp_path), 100 * MIB, 0.05)
+    stores = []
+
+    def make(name="a test"):
+        stores.append(Store(str(tmp_path), lambda: name))
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def store(new_store):
+    return new_store()
 
 
 def kept(store, size=MIB, fill=b"x"):
@@ -60,7 +78,7 @@ def test_a_small_value_does_not_take_a_large_segment(store):
 
 
 def test_values_are_refused_when_there_are_too_many(store, monkeypatch):
-    monkeypatch.setattr(store, "_limit", 3)
+    monkeypatch.setattr(store, "_most", 3)
     values = [kept(store) for _ in range(4)]
     assert [value is None for value in values] == [False, False, False, True]
     del values
@@ -85,9 +103,9 @@ def test_the_thread_sleeps_when_no_segment_is_warm(store, monkeypatch):
     monkeypatch.setattr(module, "WARM", 0.0)
     value = kept(store)
     # Nothing has gone yet, so there is no moment to wake up at.
-    assert store._cool() is None
+    assert not store._cool()
     del value
-    assert store._cool() is None
+    assert not store._cool()
     assert store._count == 0
 
 
@@ -111,3 +129,77 @@ def test_a_segment_that_cannot_be_made_is_no_value(store, monkeypatch):
 
     monkeypatch.setattr(os, "memfd_create", refuse)
     assert kept(store) is None
+
+
+# --- the limit ------------------------------------------------------------------------------------------------------
+
+
+def test_a_value_beyond_the_limit_is_refused_or_waited_for(store):
+    values = [kept(store, 30 * MIB) for _ in range(3)]
+    assert kept(store, 30 * MIB) is None
+    with pytest.raises(ObjectStoreFullError, match=r"a test \(pid \d+\) has [\d,]+ in 3 values"):
+        store.keep([b"x" * (30 * MIB)], waits=True)
+    del values
+    assert store.keep([b"x" * (30 * MIB)], waits=True) is not None
+
+
+def test_who_waits_gets_what_is_released_meanwhile(tmp_path, new_store):
+    set_limit(str(tmp_path), 100 * MIB, 30.0)
+    store = new_store()
+    values = [kept(store, 90 * MIB)]
+    threading.Timer(0.1, values.clear).start()
+    assert store.keep([b"x" * (90 * MIB)], waits=True) is not None
+
+
+def test_a_value_that_is_larger_than_the_limit_is_refused_at_once(store):
+    with pytest.raises(ObjectStoreFullError, match="larger than all that the values of this session may take"):
+        store.keep([b"x" * (200 * MIB)], waits=True)
+
+
+def test_warm_segments_make_room_for_values_of_another_size(store):
+    values = [kept(store, 30 * MIB) for _ in range(3)]
+    del values
+    assert kept(store, 99 * MIB // 8) is not None
+    assert kept(store, 80 * MIB) is not None
+
+
+def test_values_of_others_that_arrive_are_counted_until_they_go(store):
+    value = kept(store, 60 * MIB)
+    (file,) = value.files
+    copy = Descriptor(os.dup(file.fileno()))
+    store.count_in(copy)
+    assert store._usage.total() > 120 * MIB
+    del copy
+    store._cool()
+    assert store._usage.total() < 100 * MIB
+
+
+def test_what_a_killed_process_had_is_not_counted(tmp_path, store):
+    program = f"""
+import os, signal
+from actorio._store.store import Store
+store = Store({str(tmp_path)!r}, lambda: "the dead")
+value = store.keep([b"x" * {60 * MIB}])
+assert value is not None
+print("ready", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.stdout == "ready\n", ended.stderr
+    assert kept(store, 60 * MIB) is not None
+
+
+def test_processes_see_each_other(tmp_path, store):
+    program = f"""
+from actorio._store.store import Store
+store = Store({str(tmp_path)!r}, lambda: "another")
+value = store.keep([b"x" * {60 * MIB}])
+print("ready", flush=True)
+input()
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "ready\n"
+        with pytest.raises(ObjectStoreFullError, match=rf"another \(pid {other.pid}\) has"):
+            store.keep([b"x" * (60 * MIB)], waits=True)
+        other.stdin.write("\n")

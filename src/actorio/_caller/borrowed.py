@@ -25,6 +25,8 @@ class BorrowedResult(PendingResult):
 
     __slots__ = ("_exported", "_fetch", "_hold", "_is_fetched")
 
+    is_owned = False
+
     def __init__(
         self, number: int, exported: tuple[Any, ...], fetch: Callable[[BorrowedResult], None], hold: Hold | None
     ) -> None:

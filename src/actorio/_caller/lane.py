@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from actorio._caller.held import HeldCalls
 from actorio._caller.pending import FAILURE, HERE, VALUE
 from actorio._model.travel import KeepingBytes, files_of, with_files
+from actorio._store.values import count_in
 from actorio._transport.incoming import Incoming
 from actorio._transport.outgoing import Outgoing
 from actorio._wire.frames import ProtocolError
@@ -285,6 +286,8 @@ def _complete(replies: Replies) -> None:
         if isinstance(reply, Result):
             if reply.lent:
                 payload = KeepingBytes.of(payload, HERE.holdings.arrived(reply.lent), files_of(payload))  # noqa: PLW2901
+            if reply.files and result.is_owned:
+                count_in(files_of(payload))
             result.complete(VALUE, payload)
         elif reply.is_pickled_error:
             result.fail(lambda payload=payload: loads(payload))  # type: ignore[misc]

@@ -64,6 +64,8 @@ class PendingResult:
     outlives_actor = False
     # How many values are wanted of the method.
     returns = 1
+    # This process owns it, and not another one.
+    is_owned = True
     payload: Payload
     make_error: Callable[[], BaseException]
     unread: UnreadError | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.arguments import dump_arguments, pickled
@@ -18,13 +19,14 @@ from actorio._caller.sharing import Sharing
 from actorio._caller.tasks import TaskWorkers
 from actorio._caller.waiting import wait_until_done
 from actorio._caller.watching import watch
-from actorio._model.errors import GetTimeoutError, RaySystemError
-from actorio._model.handle import ActorHandle
+from actorio._model.context import get_runtime_context
+from actorio._model.errors import GetTimeoutError, ObjectStoreFullError, RaySystemError
+from actorio._model.handle import ActorHandle, identity_of
 from actorio._model.reference import ObjectRef
 from actorio._model.status import Inventory
 from actorio._model.travel import NOTED, KeepingBytes, kept_by, take_notes
 from actorio._store.store import Store
-from actorio._store.values import SLOT
+from actorio._store.values import SLOT, dumps
 from actorio._wire import payload as wire
 from actorio._wire.payload import UnpicklableError
 
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from actorio._model.handle import ActorIdentity
 
 _NOTHING = nullcontext()
+# Pickles a value that waits for room.
+_WAITING = partial(dumps, waits=True)
 
 
 class CallerRuntime:
@@ -58,7 +62,7 @@ class CallerRuntime:
         around_blocking: Callable[[str], AbstractContextManager[None]] | None = None,
     ) -> None:
         self.session = home.session
-        self._store = SLOT.store = Store()
+        self._store = SLOT.store = Store(home.directory, _own_name)
         self._connect_node = connect_node
         self._node: NodeClient | None = None
         self._around_blocking = around_blocking
@@ -222,7 +226,9 @@ class CallerRuntime:
         """Keeps a pickled copy."""
         result = PendingResult(next(self._numbers), None, "put")
         try:
-            payload = pickled(value)
+            payload = pickled(value, _WAITING)
+        except ObjectStoreFullError:
+            raise
         except Exception as error:
             raise UnpicklableError(wire.explain(value, "value", "put")) from error
         result.complete(VALUE, payload)
@@ -255,3 +261,9 @@ class CallerRuntime:
         self._store.abandon()
         if self._node is not None:
             self._node.abandon()
+
+
+def _own_name() -> str:
+    """Returns what to call this process where it is one of many."""
+    actor = get_runtime_context().actor
+    return "the driver" if actor is None else identity_of(actor).definition.name

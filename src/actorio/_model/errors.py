@@ -244,7 +244,7 @@ class WorkerCrashedError(RayError):
 
 
 class ObjectStoreFullError(RayError):
-    """Shared memory is full."""
+    """The values of a session take all the memory that ``init(object_store_memory=)`` allows; who has it is said."""
 
 
 class OutOfDiskError(RayError):

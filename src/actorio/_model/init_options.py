@@ -22,8 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# Less than a few large values need makes no sense, and is a number of megabytes that was meant.
+_LEAST_MEMORY = 1 << 20
+
+
 def _positive(value: float) -> str | None:
     return None if value > 0 else "it must be greater than 0 (seconds)"
+
+
+def _some_memory(value: int) -> str | None:
+    return None if value >= _LEAST_MEMORY else f"it must be at least {_LEAST_MEMORY} (bytes)"
 
 
 def _not_empty(value: str) -> str | None:
@@ -44,10 +52,11 @@ INIT_OPTIONS: Final[Table] = table_of(
     Option("address", (str, NONE), None, _not_empty),
     Option("namespace", (str, NONE), None, a_name),
     Option("loop_stall_limit", NUMBER, 0.5, _positive),
+    Option("object_store_memory", (int, NONE), None, _some_memory),
+    Option("object_store_timeout", NUMBER, 10.0, at_least(0)),
     ignored("num_cpus", *NUMBER, check=at_least(0)),
     ignored("num_gpus", *NUMBER, check=at_least(0)),
     ignored("resources", dict, check=amounts),
-    ignored("object_store_memory", int, check=at_least(0)),
     ignored("include_dashboard", bool),
     ignored("dashboard_host", str),
     ignored("dashboard_port", int),
@@ -58,7 +67,7 @@ INIT_OPTIONS: Final[Table] = table_of(
 
 
 class InitOptions(NamedTuple):
-    """The options of `init()` that have an effect. `loop_stall_limit` is in seconds."""
+    """The options of `init()` that have an effect. Times are in seconds, memory is in bytes."""
 
     log_to_driver: bool = True
     preload: tuple[str, ...] = ()
@@ -66,6 +75,8 @@ class InitOptions(NamedTuple):
     loop_stall_limit: float = 0.5
     address: str | None = None
     namespace: str | None = None
+    object_store_memory: int | None = None
+    object_store_timeout: float = 10.0
 
     @classmethod
     def of(cls, given: Mapping[str, Any], where: str = "init()") -> Self:
@@ -78,4 +89,6 @@ class InitOptions(NamedTuple):
             float(values["loop_stall_limit"]),
             values["address"],
             values["namespace"],
+            values["object_store_memory"],
+            float(values["object_store_timeout"]),
         )

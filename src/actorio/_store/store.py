@@ -6,17 +6,21 @@ while, and taken for the next value of about its size when nobody reads it eithe
 
 from __future__ import annotations
 
+import os
 import queue
 import resource
 import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
+from actorio._model.errors import ObjectStoreFullError
 from actorio._model.travel import KeepingBytes
 from actorio._store.layout import lay_out
 from actorio._store.segment import Segment
+from actorio._store.usage import Usage
 from actorio._transport.descriptors import Descriptor
 from actorio._transport.threads import start_thread
 
@@ -26,7 +30,11 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 # How long a segment is kept for the next value, in seconds.
-WARM = 10.0
+WARM = 5.0
+# How often it is looked for room, and for what has gone while segments are warm, in seconds.
+_MOMENT, _GLANCE = 0.01, 0.2
+# So many holders of memory are named.
+_MAX_NAMED = 5
 _PAGE = 4096
 # Sizes are rounded up to one of eight steps between two powers of two.
 _STEP_BITS = 4
@@ -38,108 +46,178 @@ _MAX_TRIES, _MAX_WARM = 16, 256
 _SHARE_OF_DESCRIPTORS = 8
 
 
-class Kept(Descriptor):
-    """A value in a segment of this process. When nobody refers to it any more, the segment may have another."""
+class _Warm(NamedTuple):
+    """A segment without a value, since some time. It may still be read."""
 
-    __slots__ = ("_give_back", "_segment")
-
-    def __init__(self, segment: Segment, give_back: Callable[[Segment], None]) -> None:
-        super().__init__(segment.reader())
-        self._segment = segment
-        self._give_back = give_back
-
-    def __del__(self) -> None:
-        super().__del__()
-        with suppress(AttributeError):
-            # It may die in the midst of its making.
-            self._give_back(self._segment)
+    since: float
+    segment: Segment
+    is_counted: bool
 
 
 class Store:
-    """The segments of this process. Any thread may use it."""
+    """The segments of this process. Any thread may use it.
 
-    def __init__(self) -> None:
-        # Segments whose value has just gone.
-        self._gone: deque[Segment] = deque()
-        # Those without a value, and since when, the oldest first. Some may still be read.
-        self._warm: list[tuple[float, Segment]] = []
-        self._count = 0
-        self._lock = threading.Lock()
+    Args:
+        directory: the session's directory.
+        name: says what to call this process in errors; asked when it has its first large value.
+    """
+
+    def __init__(self, directory: str, name: Callable[[], str]) -> None:
+        self._directory = directory
+        self._name = name
+        # Segments whose value has just gone; and the sizes of values of others that have.
+        self._gone: deque[Segment | int] = deque()
+        # The oldest first.
+        self._warm: list[_Warm] = []
+        self._size = self._count = 0
+        self._usage: Usage | None = None
+        # A signal's handler may need it in the midst of this.
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         # A queue and not an event: objects die at any moment, in the midst of ringing even.
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_asleep = self._is_closed = False
-        self._limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SHARE_OF_DESCRIPTORS
+        self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SHARE_OF_DESCRIPTORS
 
     # --- writing ------------------------------------------------------------------------------------------------
 
-    def keep(self, buffers: Sequence[ReadableBuffer]) -> KeepingBytes | None:
-        """Writes a value's parts and returns it as a payload; None when there is no room."""
-        size = lay_out([memoryview(buffer).nbytes for buffer in buffers])[2]
+    def keep(self, buffers: Sequence[ReadableBuffer], *, waits: bool = False) -> KeepingBytes | None:
+        """Writes a value's parts and returns it as a payload; None when there is no room.
+
+        Args:
+            buffers: the parts.
+            waits: whether to wait for memory, as long as the session's limit says.
+
+        Raises:
+            ObjectStoreFullError: all of the memory that the session may have stayed taken while it waited.
+        """
+        size = _rounded(lay_out([memoryview(buffer).nbytes for buffer in buffers])[2])
         try:
-            segment = self._take(_rounded(size))
+            segment = self._take(size)
+            if segment is None and waits:
+                segment = self._wait_for(size)
             if segment is None:
                 return None
-            value = Kept(segment, self._give_back)
-        except OSError:
-            return None
-        try:
+            value = Descriptor(segment.reader())
+            value.on_close = partial(self._give_back, segment)
             segment.write(buffers)
         except OSError:
             return None
         return KeepingBytes.of(b"", {}, (value,))
 
     def _take(self, size: int) -> Segment | None:
-        """Returns a segment that nobody reads; None when there are too many."""
+        """Returns a segment that nobody reads; None when there is no room for one."""
         with self._lock:
             self._note_gone()
-            fitting = [each for each in self._warm if size <= each[1].size <= size * _MAX_WASTE][:_MAX_TRIES]
+            fitting = [each for each in self._warm if size <= each.segment.size <= size * _MAX_WASTE][:_MAX_TRIES]
             for each in fitting:
-                if not each[1].is_read():
+                if not each.segment.is_read():
                     self._warm.remove(each)
-                    return each[1]
-            if self._is_closed or self._count >= self._limit:
+                    if not each.is_counted:
+                        self._account(each.segment.size, 1)
+                    return each.segment
+            if self._is_closed or self._count >= self._most or not self._has_room(size):
                 return None
             segment = Segment(size)
-            self._count += 1
-            if self._thread is None:
-                self._thread = start_thread(self._run, "actorio-store")
-        return segment
+            self._account(size, 1)
+            return segment
+
+    def _has_room(self, size: int) -> bool:
+        """May this process have so many bytes more?"""
+        usage = self._usage or self._open_usage()
+        if usage is None or usage.total() + size <= usage.limit:
+            return True
+        # What is kept warm, and what others had when they died, is not needed.
+        self._let_go(self._warm)
+        self._warm = []
+        usage.bury()
+        return usage.total() + size <= usage.limit
+
+    def _wait_for(self, size: int) -> Segment | None:
+        usage = self._usage
+        if usage is None or self._is_closed:
+            return None
+        if size > usage.limit:
+            raise ObjectStoreFullError(_too_large(size, usage))
+        deadline = time.monotonic() + usage.patience
+        while not self._has_room(size):
+            if time.monotonic() > deadline:
+                raise ObjectStoreFullError(_full(size, usage))
+            time.sleep(_MOMENT)
+            with self._lock:
+                self._note_gone()
+        return self._take(size)
+
+    def count_in(self, file: Descriptor) -> None:
+        """Takes a value of another process, which this one owns, into account."""
+        with self._lock:
+            if not self._is_closed and (self._usage or self._open_usage()) is not None:
+                size = os.fstat(file.fileno()).st_size
+                self._account(size, 1)
+                file.on_close = partial(self._give_back, size)
+
+    # --- accounts -----------------------------------------------------------------------------------------------
+
+    def _open_usage(self) -> Usage | None:
+        try:
+            self._usage = Usage(self._directory, self._name())
+        except OSError:
+            # The session ends.
+            return None
+        return self._usage
+
+    def _account(self, size: int, count: int) -> None:
+        self._size += size
+        self._count += count
+        if self._usage is not None:
+            self._usage.note(self._size, self._count)
+        if self._thread is None and not self._is_closed:
+            self._thread = start_thread(self._run, "actorio-store")
 
     # --- letting go ---------------------------------------------------------------------------------------------
 
-    def _give_back(self, segment: Segment) -> None:
+    def _give_back(self, gone: Segment | int) -> None:
         # Atomic steps only: this runs wherever an object may die.
         if not self._is_closed:
-            self._gone.append(segment)
+            self._gone.append(gone)
             if self._is_asleep:
                 self._bell.put(None)
 
     def _note_gone(self) -> None:
         now = time.monotonic()
         while self._gone:
-            self._warm.append((now, self._gone.popleft()))
+            gone = self._gone.popleft()
+            if isinstance(gone, int):
+                self._account(-gone, -1)
+            else:
+                # While others read it, the memory is theirs.
+                is_counted = not gone.is_read()
+                if not is_counted:
+                    self._account(-gone.size, -1)
+                self._warm.append(_Warm(now, gone, is_counted))
 
-    def _cool(self) -> float | None:
-        """Lets go of segments that nobody needed; returns when to look again, in seconds, None when none is left.
+    def _let_go(self, warm: list[_Warm]) -> None:
+        """Closes segments. Some may still be read: then their memory goes with the last reader."""
+        counted = [each.segment.size for each in warm if each.is_counted]
+        if counted:
+            self._account(-sum(counted), -len(counted))
 
-        Some may still be read: then their memory goes with the last reader.
-        """
+    def _cool(self) -> bool:
+        """Lets go of what nobody needed for a while; returns whether anything is left."""
         with self._lock:
             self._note_gone()
             now = time.monotonic()
-            warm = [each for each in self._warm[-_MAX_WARM:] if each[0] + WARM > now]
-            self._count -= len(self._warm) - len(warm)
+            warm = [each for each in self._warm[-_MAX_WARM:] if each.since + WARM > now]
+            self._let_go(self._warm[: len(self._warm) - len(warm)])
             self._warm = warm
-            return warm[0][0] + WARM - now if warm else None
+            return bool(warm)
 
     def _run(self) -> None:
         while not self._is_closed:
-            pause = self._cool()
-            self._is_asleep = pause is None
-            # What has gone just before it fell asleep has rung no bell.
+            self._is_asleep = not self._cool()
+            # While segments are warm, others go unheard. What went just before it fell asleep has rung no bell.
             with suppress(queue.Empty):
-                self._bell.get(timeout=0 if self._is_asleep and self._gone else pause)
+                self._bell.get(timeout=None if self._is_asleep and not self._gone else _GLANCE)
             self._is_asleep = False
 
     def close(self) -> None:
@@ -148,6 +226,9 @@ class Store:
         self._bell.put(None)
         if self._thread is not None:
             self._thread.join()
+        if self._usage is not None:
+            self._usage.close()
+            self._usage = None
 
     def abandon(self) -> None:
         """Does the same in a forked child, where no thread of ours runs."""
@@ -159,3 +240,22 @@ class Store:
 def _rounded(size: int) -> int:
     step = max(1 << max(size.bit_length() - _STEP_BITS, 0), _PAGE)
     return -(-size // step) * step
+
+
+def _too_large(size: int, usage: Usage) -> str:
+    return (
+        f"a value of {size:,} bytes is larger than all that the values of this session may take, {usage.limit:,} "
+        "bytes; init(object_store_memory=...) sets that limit"
+    )
+
+
+def _full(size: int, usage: Usage) -> str:
+    holders = "; ".join(
+        f"{holder.name} (pid {holder.pid}) has {holder.size:,} in {holder.values} values"
+        for holder in usage.holders()[:_MAX_NAMED]
+    )
+    return (
+        f"there is no room for a value of {size:,} bytes: {usage.total():,} of the {usage.limit:,} bytes that the "
+        f"values of this session may take are taken, and were not released within {usage.patience:g} seconds. "
+        f"{holders}. Drop references that are not needed, or raise init(object_store_memory=...)"
+    )

@@ -30,25 +30,38 @@ class _Slot:
 SLOT = _Slot()
 
 
-def dumps(value: Any) -> bytes:
-    """Returns a value as a payload.
+def dumps(value: Any, *, waits: bool = False) -> bytes:
+    """Returns a value as a payload; a large one that there is no room for as bytes.
+
+    Args:
+        value: the value.
+        waits: whether a large one waits for room instead.
 
     Raises:
+        ObjectStoreFullError: it has waited, and there is none.
         Exception: whatever the value's own pickling raises.
     """
     try:
         data = wire.dumps_small(value)
     except wire.LargeBufferError:
-        return _keep(value, *wire.dumps_apart(value))
-    return data if len(data) < LARGE else _keep(value, data, [])
+        return _keep(value, *wire.dumps_apart(value), waits=waits)
+    return data if len(data) < LARGE else _keep(value, data, [], waits=waits)
 
 
-def _keep(value: Any, data: bytes, buffers: list[PickleBuffer]) -> bytes:
+def _keep(value: Any, data: bytes, buffers: list[PickleBuffer], *, waits: bool) -> bytes:
     size = len(data) + sum(memoryview(buffer).nbytes for buffer in buffers)
-    kept = SLOT.store.keep([data, *(buffer.raw() for buffer in buffers)]) if size >= LARGE and SLOT.store else None
-    if kept is not None:
-        return kept
+    if size >= LARGE and SLOT.store is not None:
+        kept = SLOT.store.keep([data, *(buffer.raw() for buffer in buffers)], waits=waits)
+        if kept is not None:
+            return kept
     return wire.dumps(value) if buffers else data
+
+
+def count_in(files: tuple[Descriptor, ...]) -> None:
+    """Takes values that have arrived, and that this process owns, into account."""
+    if SLOT.store is not None:
+        for file in files:
+            SLOT.store.count_in(file)
 
 
 def loads(payload: Payload) -> Any:

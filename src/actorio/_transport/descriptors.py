@@ -17,13 +17,15 @@ class Descriptor:
 
     Attributes:
         mapping: what has been made of it, for whoever reads it.
+        on_close: called when it has been closed, wherever an object may die.
     """
 
-    __slots__ = ("_fd", "mapping")
+    __slots__ = ("_fd", "mapping", "on_close")
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self.mapping: Callable[[], Any] | None = None
+        self.on_close: Callable[[], object] | None = None
 
     def fileno(self) -> int:
         """Returns the descriptor."""
@@ -33,6 +35,8 @@ class Descriptor:
         # There is none when it could not be opened.
         with suppress(AttributeError):
             os.close(self._fd)
+            if self.on_close is not None:
+                self.on_close()
 
 
 def raise_limit() -> int:

@@ -120,8 +120,9 @@ class ThreadDispatcher:
                 call = self._next()
                 connection.reply_now(frame, more_follow=call is not None)
                 self._answering.pop()
-            # What the last call brought and gave must not live as long as the thread has nothing to do.
-            frame = b""
+                # What a call gave need not live until the next one has ended.
+                frame = b""
+            # Nor what the last one brought, while the thread has nothing to do.
             CURRENT_CALL.set(None)
 
     def _next(self) -> Delivered | None:

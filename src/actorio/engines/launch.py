@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from actorio._caller.revival import ENTRY, import_path, open_log
+from actorio._store.usage import DEFAULT_PATIENCE, set_limit
 from actorio._transport.sockets import listen
 
 if TYPE_CHECKING:
@@ -67,14 +68,22 @@ class Launch:
         self._directory.abandon()
 
 
-def launch_in(sessions: Sessions) -> tuple[SessionDirectory, Launch]:
+def launch_in(
+    sessions: Sessions, memory: int | None = None, patience: float = DEFAULT_PATIENCE
+) -> tuple[SessionDirectory, Launch]:
     """Begins a session: makes its directory and starts its node.
+
+    Args:
+        sessions: all of them, while nobody else begins or joins one.
+        memory: how many bytes its values may take, None for a share of the machine's.
+        patience: how long a `put` waits for room, in seconds.
 
     Raises:
         OSError: the system has no room for it, and nothing is left of it.
     """
     directory = sessions.create()
     try:
+        set_limit(directory.path, memory, patience)
         return directory, Launch(directory)
     except BaseException:
         directory.discard()

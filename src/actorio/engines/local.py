@@ -66,7 +66,7 @@ class Session:
     def _enter(self, address: str, options: InitOptions) -> None:
         """Finds or starts a session, and connects to its node."""
         for _ in range(_TRIES):
-            self.directory, launch = _find(address, has_wishes=bool(options.preload))
+            self.directory, launch = _find(address, options)
             # Imported while the node's interpreter starts: together they take half of what they take in turn. So this
             # module itself imports little at its top.
             with _undoing(launch, self.directory):
@@ -146,13 +146,14 @@ def _undoing(launch: Launch | None, directory: SessionDirectory) -> Iterator[Non
         raise
 
 
-def _find(address: str, *, has_wishes: bool) -> tuple[SessionDirectory, Launch | None]:
+def _find(address: str, options: InitOptions) -> tuple[SessionDirectory, Launch | None]:
     """Returns the session to take part in; when it is a new one, with its node on the way.
 
     Args:
         address: what the user or the environment says, "" for nothing.
-        has_wishes: the user wants what only a new session can give.
+        options: what the user wants; some of it only a new session can give.
     """
+    has_wishes = bool(options.preload or options.object_store_memory)
     if address and address not in {_AUTO, _LOCAL}:
         return named(address), None
     with Sessions() as sessions:
@@ -163,7 +164,7 @@ def _find(address: str, *, has_wishes: bool) -> tuple[SessionDirectory, Launch |
             raise ConnectionError(
                 "there is no running session to join: call init() without address='auto' to start one"
             )
-        return launch_in(sessions)
+        return launch_in(sessions, options.object_store_memory, options.object_store_timeout)
 
 
 class _Slot:
