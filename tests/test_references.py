@@ -201,7 +201,9 @@ def test_a_value_whose_owner_was_killed_is_lost_in_words(keeper, other):
     actorio.get(keeper.make_and_keep.remote("made", "v"))
     (ref,) = actorio.get(keeper.give.remote("made"))
     actorio.get(keeper.pass_on.remote("made", other))
+    pid = actorio.get(keeper.pid.remote())
     actorio.kill(keeper)
+    assert comes_true(lambda: not is_running(pid))
     with pytest.raises(OwnerDiedError, match=r"the process that owns the result of put\(\) has ended"):
         actorio.get(ref)
     with pytest.raises(OwnerDiedError):

@@ -10,10 +10,14 @@ import sys
 
 import pytest
 
-from actorio._store.layout import parts_of
+from actorio._store.layout import lay_out, parts_of
 from actorio._store.segment import Segment
 
 SIZE = 1 << 16
+
+
+def write(segment, parts):
+    segment.write(lay_out(list(map(len, parts))), list(map(memoryview, parts)))
 
 
 def parts_in(segment):
@@ -25,7 +29,7 @@ def test_what_was_written_last_is_read():
     segment = Segment(SIZE)
     # The first time it goes through the file, later through a mapping.
     for parts in ([b"one", b"two" * 1000], [b"x" * 5000], [b"", b"three"], [b"y" * 60_000]):
-        segment.write(parts)
+        write(segment, parts)
         assert parts_in(segment) == parts
 
 
@@ -53,7 +57,7 @@ def test_it_is_read_until_the_last_copy_of_the_descriptor_is_closed():
 
 def test_a_mapping_reads_though_the_descriptor_is_closed():
     segment = Segment(SIZE)
-    segment.write([b"kept"])
+    write(segment, [b"kept"])
     fd = segment.reader()
     mapping = mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
     os.close(fd)

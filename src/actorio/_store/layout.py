@@ -7,7 +7,7 @@ of 64 bytes, as vector instructions like it.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,8 +17,16 @@ _NUMBER = struct.Struct("<Q")
 _PART = struct.Struct("<QQ")
 
 
-def lay_out(sizes: Sequence[int]) -> tuple[bytes, list[int], int]:
-    """Returns the table for parts of these sizes, where each begins, and where the last one ends."""
+class Layout(NamedTuple):
+    """The table, where each part begins, and where the last one ends."""
+
+    table: bytes
+    positions: list[int]
+    end: int
+
+
+def lay_out(sizes: Sequence[int]) -> Layout:
+    """Returns where parts of these sizes lie."""
     end = _NUMBER.size + _PART.size * len(sizes)
     positions = []
     for size in sizes:
@@ -26,7 +34,7 @@ def lay_out(sizes: Sequence[int]) -> tuple[bytes, list[int], int]:
         positions.append(position)
         end = position + size
     pairs = zip(positions, sizes, strict=True)
-    return _NUMBER.pack(len(sizes)) + b"".join(_PART.pack(*pair) for pair in pairs), positions, end
+    return Layout(_NUMBER.pack(len(sizes)) + b"".join([_PART.pack(*pair) for pair in pairs]), positions, end)
 
 
 def parts_of(whole: memoryview) -> Iterator[memoryview]:

@@ -12,13 +12,12 @@ import mmap
 import os
 from typing import TYPE_CHECKING
 
-from actorio._store.layout import lay_out
 from actorio._transport.descriptors import Descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from _typeshed import ReadableBuffer
+    from actorio._store.layout import Layout
 
 # The kernel writes a little less than two GiB at once.
 _MAX_WRITE = 1 << 30
@@ -44,18 +43,17 @@ class Segment(Descriptor):
         self._is_written = False
         self._mapping: mmap.mmap | None = None
 
-    def write(self, buffers: Sequence[ReadableBuffer]) -> None:
+    def write(self, layout: Layout, views: Sequence[memoryview]) -> None:
         """Writes a value's parts. Nobody may be reading the one before.
 
         Raises:
             OSError: there is no memory left.
         """
-        views = [memoryview(buffer).cast("B") for buffer in buffers]
-        table, positions, _ = lay_out([view.nbytes for view in views])
         # The first time the kernel finds and fills the pages in one go: twice as fast as through a mapping.
         write = self._write_to_mapping if self._is_written else self._write_to_file
         self._is_written = True
-        for position, view in zip([0, *positions], [memoryview(table), *views], strict=True):
+        write(0, memoryview(layout.table))
+        for position, view in zip(layout.positions, views, strict=True):
             write(position, view)
 
     def _write_to_file(self, position: int, view: memoryview) -> None:

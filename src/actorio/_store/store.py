@@ -47,11 +47,11 @@ _SHARE_OF_DESCRIPTORS = 8
 
 
 class _Warm(NamedTuple):
-    """A segment without a value, since some time. It may still be read."""
+    """A segment without a value, since some time; at that time it was free, or others read it."""
 
     since: float
     segment: Segment
-    is_counted: bool
+    is_free: bool
 
 
 class Store:
@@ -91,7 +91,9 @@ class Store:
         Raises:
             ObjectStoreFullError: all of the memory that the session may have stayed taken while it waited.
         """
-        size = _rounded(lay_out([memoryview(buffer).nbytes for buffer in buffers])[2])
+        views = [memoryview(buffer).cast("B") for buffer in buffers]
+        layout = lay_out([view.nbytes for view in views])
+        size = _rounded(layout.end)
         try:
             segment = self._take(size)
             if segment is None and waits:
@@ -100,7 +102,7 @@ class Store:
                 return None
             value = Descriptor(segment.reader())
             value.on_close = partial(self._give_back, segment)
-            segment.write(buffers)
+            segment.write(layout, views)
         except OSError:
             return None
         return KeepingBytes.of(b"", {}, (value,))
@@ -111,9 +113,10 @@ class Store:
             self._note_gone()
             fitting = [each for each in self._warm if size <= each.segment.size <= size * _MAX_WASTE][:_MAX_TRIES]
             for each in fitting:
-                if not each.segment.is_read():
+                # One that was read by nobody once is so for ever.
+                if each.is_free or not each.segment.is_read():
                     self._warm.remove(each)
-                    if not each.is_counted:
+                    if not each.is_free:
                         self._account(each.segment.size, 1)
                     return each.segment
             if self._is_closed or self._count >= self._most or not self._has_room(size):
@@ -191,14 +194,14 @@ class Store:
                 self._account(-gone, -1)
             else:
                 # While others read it, the memory is theirs.
-                is_counted = not gone.is_read()
-                if not is_counted:
+                is_free = not gone.is_read()
+                if not is_free:
                     self._account(-gone.size, -1)
-                self._warm.append(_Warm(now, gone, is_counted))
+                self._warm.append(_Warm(now, gone, is_free))
 
     def _let_go(self, warm: list[_Warm]) -> None:
         """Closes segments. Some may still be read: then their memory goes with the last reader."""
-        counted = [each.segment.size for each in warm if each.is_counted]
+        counted = [each.segment.size for each in warm if each.is_free]
         if counted:
             self._account(-sum(counted), -len(counted))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import socket
 from collections import deque
 from itertools import islice, takewhile
@@ -9,6 +10,8 @@ from typing import Any
 
 from actorio._model.travel import KeepingBytes
 
+# As plain numbers, which are quicker to handle than members of enumerations.
+_SOCKET_LEVEL, _RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
 # The kernel takes 253 descriptors at once.
 _MAX_FILES = 250
 
@@ -63,7 +66,8 @@ class Outgoing(bytearray):
         # Should the frame have more files than that, they leave with its next byte.
         stop = max(self.riders[len(files)][0] - self._gone, 1) if len(self.riders) > len(files) else len(self)
         with memoryview(self) as view:
-            sent = socket.send_fds(sock, [view[:stop]], [file.fileno() for file in files])
+            descriptors = array.array("i", [file.fileno() for file in files])
+            sent = sock.sendmsg([view[:stop]], [(_SOCKET_LEVEL, _RIGHTS, descriptors)])
         for _ in files:
             self.riders.popleft()
         return sent
