@@ -20,6 +20,7 @@ from actorio.exceptions import ActorClassInheritanceException, GetTimeoutError, 
 PUBLIC = {
     "ActorHandle",
     "ObjectRef",
+    "ObjectRefGenerator",
     "RestartPolicy",
     "actor",
     "cloudpickle",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from actorio._model.remote import method as method
     from actorio._model.remote import remote as remote
     from actorio._model.restarts import RestartPolicy as RestartPolicy
+    from actorio._model.streams import ObjectRefGenerator as ObjectRefGenerator
     from actorio._model.verbs import get as get
     from actorio._model.verbs import get_actor as get_actor
     from actorio._model.verbs import kill as kill
@@ -50,6 +51,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "ActorHandle": ("actorio._model.handle", "ActorHandle"),
     "ObjectRef": ("actorio._model.reference", "ObjectRef"),
+    "ObjectRefGenerator": ("actorio._model.streams", "ObjectRefGenerator"),
     "cloudpickle": ("cloudpickle", ""),
     "exceptions": ("actorio.exceptions", ""),
     "RestartPolicy": ("actorio._model.restarts", "RestartPolicy"),

@@ -78,3 +78,8 @@ class BorrowedResult(PendingResult):
         """See `PendingResult.wait_async`."""
         self.ask()
         return (yield from super().wait_async())
+
+    def wait_done(self) -> Generator[Any, None, None]:
+        """See `PendingResult.wait_done`."""
+        self.ask()
+        yield from super().wait_done()

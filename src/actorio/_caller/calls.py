@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorio._caller.arguments import blame_arguments, dump_arguments
 from actorio._caller.contexts import Contexts
+from actorio._caller.flows import StreamResult
 from actorio._caller.held import HeldCall
 from actorio._caller.pending import ERROR, PendingResult, result_of, running_loop
 from actorio._caller.recent import Recent
@@ -127,9 +128,23 @@ class Calls:
         result.send()
         return split(result, self._numbers)
 
+    def stream(
+        self,
+        manner: Manner,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> StreamResult:
+        """Sends a call whose values stream. It is made once: of what has been taken, nothing can be taken back."""
+        send_to = self.prepare(method, args, kwargs)
+        result = StreamResult(next(self._numbers), None, method, manner.window, self._numbers)
+        send_to(identity, result)
+        return result
+
     def prepare(
         self, method: MethodDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any], function: bytes = b""
-    ) -> Callable[[ActorIdentity, RetriedResult], None]:
+    ) -> Callable[[ActorIdentity, PendingResult], None]:
         """Returns what sends a call from the context that is running, any number of times, to whichever actor.
 
         With a pickled ``function``, to whichever worker.
@@ -141,7 +156,7 @@ class Calls:
         payload = dump_arguments(args, kwargs, method, before=(function,) if function else ())
         name = RUN if function else method.name
 
-        def send_to(identity: ActorIdentity, result: RetriedResult) -> None:
+        def send_to(identity: ActorIdentity, result: PendingResult) -> None:
             result.lane = lane = self._lane(identity)
             if lane is None:
                 self._losses.never_connected(identity, result)

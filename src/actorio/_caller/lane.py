@@ -23,7 +23,7 @@ from actorio._store.values import count_in
 from actorio._transport.incoming import Incoming
 from actorio._transport.outgoing import Outgoing
 from actorio._wire.frames import ProtocolError
-from actorio._wire.messages import Result
+from actorio._wire.messages import Credit, Failure, Item, Leave, encode
 from actorio._wire.payload import loads
 from actorio._wire.peer import CallerPeer
 
@@ -104,7 +104,7 @@ class Lane:
                 return True
             self._is_busy = True
             try:
-                if payload.__class__ is KeepingBytes:
+                if payload.__class__ is KeepingBytes or result.window:
                     self._send_keeping(result, method, payload, parts, lent)
                 else:
                     self._write(self._peer.call(result.number, result, method, payload, parts, lent, result.returns))
@@ -135,13 +135,30 @@ class Lane:
         lent: tuple[Lent, ...],
     ) -> None:
         files = files_of(payload)
-        frame = self._peer.call(result.number, result, method, payload, parts, lent, result.returns, len(files))
+        frame = self._peer.call(
+            result.number, result, method, payload, parts, lent, result.returns, len(files), result.window
+        )
         self._write(with_files(frame, files))
 
     def fetch(self, result: PendingResult, wanted: int) -> None:
         """Asks the process at the other end, who owns it, for a value."""
         with self._lock:
             self._write(self._peer.fetch(result.number, result, wanted))
+        if self.is_lost:
+            self._give_up("")
+
+    def grant(self, result: PendingResult, count: int) -> None:
+        """Lets the method behind a stream go on by so many items."""
+        self._note(Credit(result.number, count))
+
+    def leave(self, result: PendingResult) -> None:
+        """Has the method behind a stream end."""
+        self._note(Leave(result.number))
+
+    def _note(self, message: Credit | Leave) -> None:
+        with self._lock:
+            if not self.is_lost:
+                self._write(encode(message))
         if self.is_lost:
             self._give_up("")
 
@@ -283,12 +300,15 @@ def _keep_until_done(results: list[PendingResult], actor: ActorIdentity | None) 
 
 def _complete(replies: Replies) -> None:
     for result, reply, payload in replies:
-        if isinstance(reply, Result):
+        if not isinstance(reply, Failure):
             if reply.lent:
                 payload = KeepingBytes.of(payload, HERE.holdings.arrived(reply.lent), files_of(payload))  # noqa: PLW2901
             if reply.files and result.is_owned:
                 count_in(files_of(payload))
-            result.complete(VALUE, payload)
+            if isinstance(reply, Item):
+                result.take(payload)
+            else:
+                result.complete(VALUE, payload)
         elif reply.is_pickled_error:
             result.fail(lambda payload=payload: loads(payload))  # type: ignore[misc]
         else:

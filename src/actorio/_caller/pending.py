@@ -64,6 +64,8 @@ class PendingResult:
     outlives_actor = False
     # How many values are wanted of the method.
     returns = 1
+    # How many items the method may be ahead, for a call whose values stream.
+    window = 0
     # This process owns it, and not another one.
     is_owned = True
     payload: Payload
@@ -97,6 +99,10 @@ class PendingResult:
             self.unread = self.unread or unread
             self.state = ERROR
             self._run_callbacks()
+
+    def take(self, _payload: Payload) -> None:
+        """An item has come of a call that streams."""
+        raise AssertionError(f"{self.call}() was not asked for a stream")
 
     def complete_like(self, other: PendingResult) -> None:
         """Ends as another result has."""
@@ -217,6 +223,12 @@ class PendingResult:
     def wait_async(self) -> Generator[Any, None, Any]:
         """Waits on the running loop. Cancelling forgets this waiter and nothing else."""
         if self.state == PENDING:
+            yield from self.wait_done()
+        return self.value()
+
+    def wait_done(self) -> Generator[Any, None, None]:
+        """Does so without looking at the result."""
+        if self.state == PENDING:
             loop = asyncio.get_running_loop()
             waker = _LoopWaker(loop)
             self.add_callback(waker)
@@ -228,7 +240,6 @@ class PendingResult:
                     # Cancelled: nobody waits any more, and knows.
                     self.discard_callback(waker)
                     self.note_read()
-        return self.value()
 
     def outlast(self, timeout: float | None) -> bool:
         """Waits for the end of the session, which ends this; reads nothing. Returns whether it is done."""

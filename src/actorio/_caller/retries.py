@@ -36,7 +36,7 @@ class RetriedResult(PendingResult):
     ) -> None:
         super().__init__(number, None, what)
         self.attempts = 1
-        self.returns, self._left, self._retried = manner
+        self.returns, self._left, self._retried, _ = manner
         self._send = send
 
     def send(self) -> None:

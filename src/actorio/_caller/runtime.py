@@ -77,6 +77,7 @@ class CallerRuntime:
         self.calls = Calls(home.session, self._losses, self.holdings, self._numbers)
         # On the way of every call: as attributes they take a step less.
         self.call, self.call_in, self.run_task = self.calls.call, self.calls.call_in, self.tasks.run
+        self.stream, self.stream_task = self.calls.stream, self.tasks.stream
 
     def node(self) -> NodeClient:
         """Returns the connection to the node, made when first needed.

@@ -9,6 +9,7 @@ import random
 import threading
 from typing import TYPE_CHECKING, Any
 
+from actorio._caller.flows import StreamResult
 from actorio._caller.pending import ERROR
 from actorio._caller.retries import RetriedResult
 from actorio._caller.several import split
@@ -22,7 +23,7 @@ from actorio._transport.threads import start_thread
 from actorio._wire.payload import loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 
     from actorio._caller.pending import PendingResult
     from actorio._caller.runtime import CallerRuntime
@@ -64,6 +65,8 @@ class TaskWorker:
                 self._functions.clear()
             function = self._functions[payload] = loads(payload)
         value = function(*args, **kwargs)
+        if inspect.isasyncgen(value):
+            return _in_turn(value)
         if not inspect.iscoroutine(value):
             return value
         # Nobody can tell what it waits for.
@@ -74,6 +77,24 @@ class TaskWorker:
         """Returns what errors call a call of `run`: the function's name."""
         function = self._functions.get(payload)
         return getattr(function, "__name__", "task")
+
+
+def _in_turn(items: AsyncGenerator[Any, Any]) -> Iterator[Any]:
+    """Returns the items of an asynchronous generator, which runs on a loop of its own, one by one."""
+
+    async def step() -> Any:
+        return await anext(items)
+
+    with asyncio.Runner() as runner:
+        try:
+            while True:
+                try:
+                    item = runner.run(step())
+                except StopAsyncIteration:
+                    return
+                yield item
+        finally:
+            runner.run(items.aclose())
 
 
 def makes_room(instance: object) -> bool:
@@ -126,6 +147,22 @@ class TaskWorkers:
         result.add_callback(self._finished)
         result.send()
         return split(result, self._numbers)
+
+    def stream(
+        self,
+        manner: Manner,
+        function: MethodDefinition,
+        payload: bytes,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> StreamResult:
+        """Runs a generator function in the least busy worker."""
+        send_to = self._runtime.calls.prepare(function, args, kwargs, payload)
+        result = StreamResult(next(self._numbers), None, function, manner.window, self._numbers)
+        worker = self._choose()
+        result.add_callback(lambda done: self._leave(worker, is_dead=done.state == ERROR))
+        send_to(worker, result)
+        return result
 
     def _send(self, result: TaskResult, send_to: Callable[[ActorIdentity, TaskResult], None]) -> None:
         if result.worker is None:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from actorio._model.reference import ObjectRef
     from actorio._model.supervision import Membership
 
+STREAMING: Final = "streaming"
+DEFAULT_WINDOW: Final = 256
+"""How many items a method may be ahead of who takes them."""
+
 # What 64 bits hold.
 _LARGEST: Final = 2**63 - 1
 
@@ -39,20 +43,36 @@ def exceptions_of(value: Any) -> Retried:
 
 
 class Manner(NamedTuple):
-    """How a call is made: how many values it brings, how often and for which exceptions it is made again."""
+    """How a call is made: how many values it brings, how often and for which exceptions it is made again.
+
+    Attributes:
+        window: for a call whose values stream: how many the method may be ahead; 0 for other calls.
+    """
 
     returns: int = 1
     retries: int = 0
     retried: Retried = False
+    window: int = 0
 
     @classmethod
-    def of(cls, returns: int, retries: int, retry_exceptions: Any) -> Self:
+    def of(
+        cls, returns: int | str | None, retries: int, retry_exceptions: Any, window: int, *, is_generator: bool
+    ) -> Self:
         """Return it for options as a user wrote them."""
-        return cls(returns, retries, exceptions_of(retry_exceptions))
+        streams = returns == STREAMING or (returns is None and is_generator)
+        count = returns if isinstance(returns, int) else 1
+        return cls(count, retries, exceptions_of(retry_exceptions), window if streams else 0)
 
     def given(self, refs: list[ObjectRef[Any]]) -> Any:
         """Return what the caller gets of the references of a call: one, a list of them, or None."""
         return refs[0] if self.returns == 1 else refs or None
+
+
+def _returns(value: int | str) -> str | None:
+    if value == "dynamic":
+        return "write 'streaming', which it has become in Ray"
+    is_right = value == STREAMING if isinstance(value, str) else value >= 0
+    return None if is_right else "it must be at least 0, or 'streaming'"
 
 
 def _count(value: int) -> str | None:
@@ -80,7 +100,10 @@ _RESOURCES: Final = (
     ignored("resources", dict, check=amounts),
 )
 
-_NUM_RETURNS: Final = Option("num_returns", (int,), 1, at_least(0))
+_NUM_RETURNS: Final = (
+    Option("num_returns", (int, str, NONE), None, _returns),
+    Option("window", (int,), DEFAULT_WINDOW, at_least(1)),
+)
 
 ACTOR_OPTIONS: Final[Table] = table_of(
     Option("max_concurrency", (int, NONE), None, at_least(1)),
@@ -98,7 +121,7 @@ ACTOR_OPTIONS: Final[Table] = table_of(
 """Options of an actor class: `@remote(...)` on a class and `Class.options(...)`. The resources have no effect yet."""
 
 TASK_OPTIONS: Final[Table] = table_of(
-    _NUM_RETURNS,
+    *_NUM_RETURNS,
     # As in Ray: a task that has brought its worker down is run again, as an actor's method is not.
     Option("max_retries", (int,), 3, _count),
     Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
@@ -107,7 +130,7 @@ TASK_OPTIONS: Final[Table] = table_of(
 """Options of a function task: `@remote(...)` on it and `function.options(...)`. The resources have no effect yet."""
 
 METHOD_OPTIONS: Final[Table] = table_of(
-    _NUM_RETURNS,
+    *_NUM_RETURNS,
     Option("max_task_retries", (int,), 0, _count),
     Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
 )

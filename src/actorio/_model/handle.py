@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
-from actorio._model.actor_options import METHOD_OPTIONS, Manner
+from actorio._model.actor_options import DEFAULT_WINDOW, METHOD_OPTIONS, Manner
 from actorio._model.definition import ClassDefinition, MethodDefinition
 from actorio._model.options import validate
+from actorio._model.streams import ObjectRefGenerator, Stream
 from actorio._model.travel import note
 
 if TYPE_CHECKING:
@@ -174,11 +175,13 @@ class ActorMethod:
     def _find_manner(self) -> Manner | None:
         """Returns how its calls are made; None for the common way."""
         manner = Manner.of(
-            self._options.get("num_returns", 1),
+            self._options.get("num_returns"),
             self._options.get("max_task_retries", self._identity.retries),
             self._options.get("retry_exceptions", self._identity.retried),
+            self._options.get("window", DEFAULT_WINDOW),
+            is_generator=self._definition.is_generator,
         )
-        return manner if manner.retries or manner.returns != 1 else None
+        return manner if manner.retries or manner.returns != 1 or manner.window else None
 
     def remote(self, /, *args: Any, **kwargs: Any) -> ObjectRef[Any]:
         """Sends the call; returns the reference of its result at once. Never waits, may be called anywhere.
@@ -187,7 +190,7 @@ class ActorMethod:
         resolved before the method runs; those inside containers stay references.
 
         With ``num_returns=n``, a list of references, one for each of the ``n`` values that the method returns; with 0,
-        None.
+        None. For a generator method, or with ``num_returns="streaming"``, an `ObjectRefGenerator`.
 
         Raises:
             TypeError: the arguments do not fit the method's signature, or cannot be pickled (the text names the
@@ -198,8 +201,30 @@ class ActorMethod:
         current = runtime.SLOT.runtime or runtime.of_handles()
         if self._manner is None:
             return current.call(self._identity, self._definition, args, kwargs)
+        if self._manner.window:
+            return ObjectRefGenerator(  # type: ignore[return-value]  # as the options say
+                current.stream(self._manner, self._identity, self._definition, args, kwargs)
+            )
         refs = current.call_in(self._manner, self._identity, self._definition, args, kwargs)
         return self._manner.given(refs)  # type: ignore[no-any-return]  # as the options say
+
+    def stream(self, /, *args: Any, **kwargs: Any) -> Stream[Any]:
+        """Calls a generator method; returns its values as they come, for ``async for`` and for ``for``.
+
+        The method runs ahead of whoever takes the values, but for no more than its ``window``
+        (``options(window=16)``): then it waits. Whoever leaves the loop ends it: its ``finally`` runs. What it raises
+        is raised behind its last value.
+
+        Raises:
+            TypeError: as with `remote`.
+        """
+        if kwargs or len(args) not in self._arities:
+            self._definition.check(args, kwargs)
+        manner = self._manner
+        if manner is None or not manner.window:
+            manner = Manner(window=self._options.get("window", DEFAULT_WINDOW))
+        current = runtime.SLOT.runtime or runtime.of_handles()
+        return Stream(current.stream(manner, self._identity, self._definition, args, kwargs))
 
     def options(self, **options: Any) -> ActorMethod:
         """Returns this method with other options; see the reference of options.

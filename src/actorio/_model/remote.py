@@ -7,16 +7,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
-from actorio._model.actor_options import ACTOR_OPTIONS, METHOD_OPTIONS, TASK_OPTIONS, ActorOptions, Manner
+from actorio._model.actor_options import (
+    ACTOR_OPTIONS,
+    DEFAULT_WINDOW,
+    METHOD_OPTIONS,
+    TASK_OPTIONS,
+    ActorOptions,
+    Manner,
+)
 from actorio._model.definition import ClassDefinition, MethodDefinition
 from actorio._model.errors import ActorClassInheritanceException
 from actorio._model.options import validate, with_defaults
+from actorio._model.streams import ObjectRefGenerator, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from actorio._model.handle import ActorHandle
     from actorio._model.reference import ObjectRef
+    from actorio._model.runtime import Runtime
     from actorio._model.supervision import Membership
 
 
@@ -108,7 +117,13 @@ class RemoteFunction:
         self._function = function
         self._options = dict(options)
         chosen = with_defaults(TASK_OPTIONS, options)
-        self._manner = Manner.of(chosen["num_returns"], chosen["max_retries"], chosen["retry_exceptions"])
+        self._manner = Manner.of(
+            chosen["num_returns"],
+            chosen["max_retries"],
+            chosen["retry_exceptions"],
+            chosen["window"],
+            is_generator=inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function),
+        )
         self._definition: MethodDefinition | None = None
         self._payload: bytes | None = None
         self.__name__ = function.__name__
@@ -127,6 +142,20 @@ class RemoteFunction:
             TypeError: the arguments do not fit the signature, or something cannot be pickled.
             RaySystemError: the session has ended.
         """
+        current, definition, payload = self._prepare(args, kwargs)
+        if self._manner.window:
+            flow = current.stream_task(self._manner, definition, payload, args, kwargs)
+            return ObjectRefGenerator(flow)  # type: ignore[return-value]  # as the options say
+        refs = current.run_task(self._manner, definition, payload, args, kwargs)
+        return self._manner.given(refs)  # type: ignore[no-any-return]  # as the options say
+
+    def stream(self, /, *args: Any, **kwargs: Any) -> Stream[Any]:
+        """Runs a generator function in a worker; returns its values as they come: see `ActorMethod.stream`."""
+        current, definition, payload = self._prepare(args, kwargs)
+        manner = self._manner if self._manner.window else self._manner._replace(window=DEFAULT_WINDOW)
+        return Stream(current.stream_task(manner, definition, payload, args, kwargs))
+
+    def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Runtime, MethodDefinition, bytes]:
         definition = self._definition
         if definition is None:
             definition = self._definition = MethodDefinition.of_function(self._function)
@@ -134,8 +163,7 @@ class RemoteFunction:
         current = runtime.current()
         if self._payload is None:
             self._payload = current.pickle_definition(self._function)
-        refs = current.run_task(self._manner, definition, self._payload, args, kwargs)
-        return self._manner.given(refs)  # type: ignore[no-any-return]  # as the options say
+        return current, definition, self._payload
 
     def options(self, **options: Any) -> RemoteFunction:
         """Returns this function with other options.

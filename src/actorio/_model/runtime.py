@@ -41,6 +41,9 @@ class Pending(Protocol):
     def wait_async(self) -> Generator[Any, None, Any]:
         """Waits on the running event loop; returns the value or raises the error."""
 
+    def wait_done(self) -> Generator[Any, None, None]:
+        """Waits on the running event loop until there is a value or an error, and looks at neither."""
+
     def outlast(self, timeout: float | None) -> bool:
         """Blocks until done while the session ends; returns whether it was within ``timeout`` seconds."""
 
@@ -55,6 +58,27 @@ class Pending(Protocol):
 
     def export(self) -> tuple[Any, ...]:
         """Returns what another process needs to `Runtime.borrow` this result; its owner keeps it from now on."""
+
+
+class Flow(Protocol):
+    """What a stream asks of the call behind it."""
+
+    @property
+    def call(self) -> str:
+        """What was called: ``"Account.changes"``."""
+
+    @property
+    def end(self) -> Pending:
+        """Completes when the last item has come, with None or the error."""
+
+    def next(self) -> Pending:
+        """Returns what the next item will be, or is."""
+
+    def is_end(self, pending: Pending, /) -> bool:
+        """Is this, which is done, no item?"""
+
+    def leave(self) -> None:
+        """Nobody takes items any more. May be called wherever an object may die."""
 
 
 class Runtime(Protocol):
@@ -97,6 +121,26 @@ class Runtime(Protocol):
         kwargs: Mapping[str, Any],
     ) -> list[ObjectRef[Any]]:
         """Runs a pickled function in a worker, again if that dies or the function fails so; see `call_in`."""
+
+    def stream(
+        self,
+        manner: Manner,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> Flow:
+        """Sends a call whose values stream."""
+
+    def stream_task(
+        self,
+        manner: Manner,
+        function: MethodDefinition,
+        payload: bytes,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> Flow:
+        """Runs a pickled generator function in a worker."""
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None, *, copy: bool) -> list[Any]:
         """Blocks until every value is there; returns them in order."""

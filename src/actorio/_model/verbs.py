@@ -9,6 +9,7 @@ from actorio._model.actor_options import NAME_OPTIONS as _NAME_OPTIONS
 from actorio._model.handle import ActorHandle, ActorMethod, identity_of
 from actorio._model.options import validate
 from actorio._model.reference import ObjectRef, pending_of
+from actorio._model.streams import ObjectRefGenerator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ def wait(
     ``await asyncio.wait(refs)``.
 
     Args:
-        refs: a list of different references.
+        refs: a list of different references. An `ObjectRefGenerator` among them is done when its next item is there.
         num_returns: how many to wait for.
         timeout: seconds to wait at most, after which what is done is returned; None waits as long as it takes.
         fetch_local: accepted for Ray's sake.
@@ -76,6 +77,8 @@ def wait(
         RuntimeError: called on the event loop of an async actor.
     """
     if not _is_list_of_references(refs):
+        if _has_generators(refs):
+            return _wait_for_items(refs, num_returns, timeout)
         raise TypeError(f"wait() takes a list of ObjectRefs, not {_kind_of(refs)}")
     timeout = _seconds(timeout)
     if not refs:
@@ -94,6 +97,18 @@ def wait(
         ready = [ref for ref in refs if pending_of(ref).outlast(timeout)][:num_returns]
         return ready, [ref for ref in refs if ref not in ready]
     return current.wait(refs, num_returns, timeout)
+
+
+def _has_generators(refs: object) -> bool:
+    return isinstance(refs, list) and any(isinstance(ref, ObjectRefGenerator) for ref in refs)
+
+
+def _wait_for_items(refs: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
+    given = {ref.upcoming() if isinstance(ref, ObjectRefGenerator) else ref: ref for ref in refs}
+    if len(given) != len(refs):
+        raise ValueError("wait() takes each reference once")
+    ready, others = wait(list(given), num_returns=num_returns, timeout=timeout)
+    return [given[ref] for ref in ready], [given[ref] for ref in others]
 
 
 def put(value: Any) -> ObjectRef[Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import mmap
+import os
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from actorio._model.travel import KeepingBytes
+from actorio._model.travel import KeepingBytes, files_of
 from actorio._store.layout import parts_of
 from actorio._wire import payload as wire
 
@@ -55,6 +56,12 @@ def _keep(value: Any, data: bytes, buffers: list[PickleBuffer], *, waits: bool) 
         if kept is not None:
             return kept
     return wire.dumps(value) if buffers else data
+
+
+def size_of(payload: Payload) -> int:
+    """Returns how many bytes a value takes."""
+    files = files_of(payload)
+    return len(payload) + (sum(os.fstat(file.fileno()).st_size for file in files) if files else 0)
 
 
 def count_in(files: tuple[Descriptor, ...]) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from actorio._transport.incoming import Incoming
 from actorio._transport.outgoing import Outgoing
 from actorio._transport.sockets import accept
 from actorio._wire.frames import ProtocolError
+from actorio._wire.messages import Leave
 from actorio._wire.peer import ActorPeer
 
 if TYPE_CHECKING:
@@ -75,15 +76,44 @@ class Server:
             connection.close()
 
 
-class Connection:
-    """One caller's connection."""
+class Outflow(Protocol):
+    """A stream of items to a caller."""
 
-    __slots__ = ("_incoming", "_is_scheduled", "_is_watched", "_lock", "_out", "_sent_at", "_server", "_sock", "peer")
+    def grant(self, count: int) -> None:
+        """So many items have been taken."""
+
+    def leave(self) -> None:
+        """Nobody takes any more."""
+
+
+class Connection:
+    """One caller's connection.
+
+    Attributes:
+        outflows: the streams that run, by their requests.
+        left: the requests for streams that have not begun, and that nobody needs any more.
+    """
+
+    __slots__ = (
+        "_incoming",
+        "_is_scheduled",
+        "_is_watched",
+        "_lock",
+        "_out",
+        "_sent_at",
+        "_server",
+        "_sock",
+        "left",
+        "outflows",
+        "peer",
+    )
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self.peer = ActorPeer()
         self._server = server
         self._sock = sock
+        self.outflows: dict[int, Outflow] = {}
+        self.left: set[int] = set()
         self._incoming = Incoming(sock, self.peer.reader)
         self._out = Outgoing()
         self._is_scheduled = False
@@ -107,6 +137,25 @@ class Connection:
             return
         if requests:
             self._server.on_requests(self, requests)
+        if self.peer.notes:
+            self._heed_notes()
+
+    def _heed_notes(self) -> None:
+        """Passes on what the caller has said of its streams; one may have ended meanwhile, or not begun yet."""
+        notes, self.peer.notes = self.peer.notes, []
+        for note in notes:
+            outflow = self.outflows.get(note.id)
+            if isinstance(note, Leave):
+                if outflow is not None:
+                    outflow.leave()
+                elif note.id in self.peer.owed:
+                    self.left.add(note.id)
+            elif outflow is not None:
+                outflow.grant(note.count)
+
+    def is_open(self) -> bool:
+        """Is the caller still there?"""
+        return self._sock.fileno() >= 0
 
     def reply_soon(self, frame: bytes) -> None:
         """Sends a frame with all others of this loop iteration. In the loop's thread only."""
@@ -177,3 +226,5 @@ class Connection:
         self._server.loop.remove_writer(fd)
         with self._lock:
             self._sock.close()
+        for outflow in list(self.outflows.values()):
+            outflow.leave()

@@ -47,6 +47,8 @@ class Call(Message, tag=1, frozen=True):
     returns: int = 1
     # How many files with large values come with the payload.
     files: int = 0
+    # For a stream: how many items may be sent before the first `Credit`. They come as `Item`s, before the `Result`.
+    window: int = 0
 
 
 class Inspect(Message, tag=3, frozen=True):
@@ -61,6 +63,19 @@ class Fetch(Message, tag=2, frozen=True):
 
     id: int
     number: int
+
+
+class Credit(Message, tag=4, frozen=True):
+    """So many items of the stream that answers request ``id`` have been taken. Not answered."""
+
+    id: int
+    count: int
+
+
+class Leave(Message, tag=5, frozen=True):
+    """Nobody takes the items of the stream that answers request ``id`` any more. Not answered, but for its `Result`."""
+
+    id: int
 
 
 # --- back to the caller ------------------------------------------------------------------------------------------
@@ -79,6 +94,14 @@ class Failure(Message, tag=2, frozen=True):
 
     id: int
     is_pickled_error: bool = False
+
+
+class Item(Message, tag=3, frozen=True):
+    """The next item of a stream; the payload is the pickled value. For ``lent`` and ``files`` see `Call`."""
+
+    id: int
+    lent: tuple[Lent, ...] = ()
+    files: int = 0
 
 
 # --- a process and its node --------------------------------------------------------------------------------------
@@ -377,8 +400,8 @@ class Exited(Message, tag=4, frozen=True):
     code: int
 
 
-Inbound = Call | Fetch | Inspect
-Reply = Result | Failure
+Inbound = Call | Fetch | Inspect | Credit | Leave
+Reply = Result | Failure | Item
 Control = (
     Hello | Welcome | Create | Kill | AskDeath | Death | Failed | Noted | Output | Record | Stop | Stopped | Created
     | Find | Found | Hold | Drop | Lend | Unlend | Watch | Unwatch | Event | List | Listing | End

@@ -9,7 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from actorio._wire.frames import ProtocolError, pack_prefix
-from actorio._wire.messages import Call, Failure, Fetch, Result, encode, encode_header, inbound_reader, reply_reader
+from actorio._wire.messages import (
+    Call,
+    Credit,
+    Failure,
+    Fetch,
+    Item,
+    Leave,
+    Result,
+    encode,
+    encode_header,
+    inbound_reader,
+    reply_reader,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,9 +54,10 @@ class CallerPeer(Generic[T]):
         lent: tuple[Lent, ...] = (),
         returns: int = 1,
         files: int = 0,
+        window: int = 0,
     ) -> bytes:
         """Opens request ``number``; returns the frame to send."""
-        header = encode_header(Call(number, method, parts, lent, returns, files))
+        header = encode_header(Call(number, method, parts, lent, returns, files, window))
         self.open[number] = token
         return pack_prefix(len(header), len(payload)) + header + payload
 
@@ -63,12 +76,13 @@ class CallerPeer(Generic[T]):
         return self.match(self.reader.feed(data))
 
     def match(self, replies: Iterable[tuple[Reply, Payload]]) -> list[tuple[T, Reply, Payload]]:
-        """Closes the requests of ``replies``; see `receive`."""
+        """Closes the requests of ``replies``, but for those of which only an item has come; see `receive`."""
         pop = self.open.pop
         matched: list[tuple[T, Reply, Payload]] = []
         try:
             for reply, payload in replies:
-                matched.append((pop(reply.id), reply, payload))
+                token = self.open[reply.id] if reply.__class__ is Item else pop(reply.id)
+                matched.append((token, reply, payload))
         except KeyError as error:
             # The connection is at its end: these are still open, and `close` gives them up with the others.
             self.open = {reply.id: token for token, reply, _ in matched} | self.open
@@ -83,13 +97,18 @@ class CallerPeer(Generic[T]):
 
 
 class ActorPeer:
-    """The answering end: every request that `receive` returned is answered exactly once."""
+    """The answering end: every request that `receive` returned is answered exactly once.
 
-    __slots__ = ("owed", "reader")
+    Attributes:
+        notes: what callers have said of streams, and nobody has taken from here yet.
+    """
+
+    __slots__ = ("notes", "owed", "reader")
 
     def __init__(self) -> None:
         self.reader = inbound_reader()
         self.owed: set[int] = set()
+        self.notes: list[Credit | Leave] = []
 
     def receive(self, data: bytes) -> list[tuple[Inbound, Payload]]:
         """Takes received bytes; returns the requests in the order in which they were made.
@@ -103,15 +122,23 @@ class ActorPeer:
         """Notes ``requests`` as owed; see `receive`."""
         owed = self.owed
         for request, _ in requests:
+            if request.__class__ is not Call and isinstance(request, Credit | Leave):
+                self.notes.append(request)
+                continue
             if request.id in owed:
                 raise ProtocolError(f"request {request.id} is already open")
             owed.add(request.id)
-        return requests
+        return [each for each in requests if not isinstance(each[0], Credit | Leave)] if self.notes else requests
 
     def result(self, number: int, payload: Payload, lent: tuple[Lent, ...] = (), files: int = 0) -> bytes:
         """Answers a request with a value; returns the frame to send."""
         self.owed.remove(number)
         header = encode_header(Result(number, lent, files))
+        return pack_prefix(len(header), len(payload)) + header + payload
+
+    def item(self, number: int, payload: Payload, lent: tuple[Lent, ...] = (), files: int = 0) -> bytes:
+        """Answers a request with the next of several values; returns the frame to send."""
+        header = encode_header(Item(number, lent, files))
         return pack_prefix(len(header), len(payload)) + header + payload
 
     def failure(self, number: int, payload: Payload, *, is_pickled_error: bool = False) -> bytes:

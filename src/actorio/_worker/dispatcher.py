@@ -16,6 +16,7 @@ from actorio._worker.ending import PATIENCE
 from actorio._worker.executor import ActorEndsError, Delivered
 from actorio._worker.inspection import Meter
 from actorio._worker.mailbox import Mailbox
+from actorio._worker.outflow import flow_on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +104,9 @@ class LoopDispatcher:
             value = method.function(*args, **kwargs)
             if value.__class__ is CoroutineType or (method.is_async and inspect.isawaitable(value)):
                 value = await value
+            if call[1].window:
+                await flow_on_loop(executor, call, value)
+                value = None
             frame = executor.reply(call, value)
         except BaseException as error:  # whatever a method raises is its caller's
             if self._is_cut_off:

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorio._caller.pending import HERE
@@ -192,6 +192,33 @@ class Executor:
             count = len(value) if isinstance(value, Sized) else "more" if len(found) > wanted else len(found)
             raise ValueError(f"{method}() returned {count} values, but num_returns={wanted}")
         return found
+
+    def items_of(self, call: Delivered, value: Any) -> Any:
+        """Returns the iterator that a method has returned whose values stream.
+
+        Raises:
+            ValueError: it has returned something else.
+        """
+        if isinstance(value, Iterator | AsyncIterator):
+            return value
+        what = f"{self._name_of(call)}() returned {type(value).__name__}, which is no generator"
+        raise ValueError(f'{what}, but num_returns="streaming": write `yield`, or call it without that')
+
+    def item(self, call: Delivered, value: Any) -> tuple[bytes, int]:
+        """Returns the frame with the next item of a stream, and how many bytes the item takes.
+
+        Raises:
+            UnpicklableError: the item cannot be sent; the text says why.
+        """
+        connection, request, _ = call
+        try:
+            payload = values.dumps(value)
+        except Exception as error:
+            take_notes()
+            raise wire.UnpicklableError(wire.explain(value, "item", self._name_of(call))) from error
+        lent = () if NOTED.actors is None else HERE.holdings.lend(take_notes())
+        files = files_of(payload)
+        return with_files(connection.peer.item(request.id, payload, lent, len(files)), files), values.size_of(payload)
 
     def refuse(self, call: Delivered, error: BaseException) -> bytes:
         """Returns the frame that answers a call with an error.

@@ -254,6 +254,7 @@ class _Life:
         self.executor = executor
         dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, self._end_in_thread)
         if makes_room(executor.instance):
+            dispatcher.makes_room = True
             self.resting = dispatcher.resting
         serving = threading.Thread(target=self._serve, args=(dispatcher, rouser), name="actorio-mailbox", daemon=True)
         serving.start()

@@ -18,6 +18,7 @@ from actorio._wire.messages import Call
 from actorio._worker.executor import ActorEndsError, Delivered
 from actorio._worker.inspection import Meter
 from actorio._worker.mailbox import Mailbox
+from actorio._worker.outflow import flow_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +54,8 @@ class ThreadDispatcher:
         # the other, and do not pay for the change of threads.
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._threads = 1
-        # Calls that have begun and wait for others.
+        # Calls that have begun and wait for others, in whose place others may run.
+        self.makes_room = False
         self._resting = 0
         self._is_closed = False
         # One of the calls that ran when the end began has ended.
@@ -164,7 +166,11 @@ class ThreadDispatcher:
             started = time.monotonic()
         try:
             method, args, kwargs = executor.prepare(call)
-            frame = executor.reply(call, method.function(*args, **kwargs))
+            value = method.function(*args, **kwargs)
+            if call[1].window:
+                flow_in_thread(executor, call, value, self.resting if self.makes_room else None)
+                value = None
+            frame = executor.reply(call, value)
         except BaseException as error:  # whatever a method raises is its caller's
             frame = executor.refuse(call, error)
         if started:

@@ -1,0 +1,192 @@
+"""Streams: the values of a generator that runs in another process, as they come.
+
+`ObjectRefGenerator` gives references, as Ray's does; `Stream` gives the values. One task or thread at a time takes
+items from either.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from actorio._model import runtime
+from actorio._model.reference import ObjectRef
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from actorio._model.runtime import Flow, Pending
+
+T = TypeVar("T")
+
+FLOW_BYTES = 64 << 20
+"""How many bytes of items may be on their way, in all, though the window would let more."""
+
+
+class _Items:
+    """What both kinds have in common: the item that is waited for, and the end."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._next: Pending | None = None
+        self._is_over = False
+
+    def _upcoming(self) -> Pending:
+        """Returns the next item; the same one until it has been taken."""
+        if self._next is None:
+            self._next = self._flow.next()
+        return self._next
+
+    def _take(self) -> Pending | None:
+        """Takes the next item, which is done; None at the end."""
+        pending, self._next = self._upcoming(), None
+        if self._flow.is_end(pending):
+            self._is_over = True
+            return None
+        return pending
+
+    def _block(self) -> None:
+        pending = self._upcoming()
+        if not pending.is_done():
+            runtime.of_handles().wait([ObjectRef(pending)], 1, None)
+
+    def _wait(self) -> Generator[Any, None, None]:
+        pending = self._upcoming()
+        if not pending.is_done():
+            yield from pending.wait_done()
+
+    def close(self) -> None:
+        """Takes no more items: the generator is closed where it runs, and its ``finally`` runs. Does not wait."""
+        if not self._is_over:
+            self._is_over = True
+            self._flow.leave()
+
+    def __del__(self) -> None:
+        # It may die in the midst of its making.
+        if not getattr(self, "_is_over", True):
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._flow.call})"
+
+
+class ObjectRefGenerator(_Items):
+    """The references of a stream's items, in their order: for ``for``, ``async for``, `next`, `anext` and `wait`.
+
+    An error of the generator is the last reference, which raises it; then the stream ends. What nobody takes is freed
+    with this object, and the generator is closed where it runs.
+    """
+
+    def __iter__(self) -> ObjectRefGenerator:
+        return self
+
+    def __next__(self) -> ObjectRef[Any]:
+        """Blocks until the next item is there."""
+        if self._is_over:
+            raise StopIteration
+        self._block()
+        pending = self._take()
+        if pending is None:
+            raise StopIteration
+        return ObjectRef(pending)
+
+    def __aiter__(self) -> ObjectRefGenerator:
+        return self
+
+    async def __anext__(self) -> ObjectRef[Any]:
+        """Waits for the next item. Safe to cancel: the item is there the next time."""
+        if self._is_over:
+            raise StopAsyncIteration
+        await _Waiting(self._wait())
+        pending = self._take()
+        if pending is None:
+            raise StopAsyncIteration
+        return ObjectRef(pending)
+
+    def upcoming(self) -> ObjectRef[Any]:
+        """Returns a reference to what the next item, or the end, will be; to be waited for, and not to be read."""
+        return ObjectRef(self._upcoming())
+
+    def completed(self) -> ObjectRef[None]:
+        """Returns a reference that is done when the generator has ended: with None, or with its error."""
+        return ObjectRef(self._flow.end)
+
+    def next_ready(self) -> bool:
+        """Is the next item, or the end, there?"""
+        return self._is_over or self._upcoming().is_done()
+
+    def is_finished(self) -> bool:
+        """Has everything been taken?"""
+        return self._is_over or (self.next_ready() and self._flow.is_end(self._upcoming()))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} cannot be pickled: its items are taken in one process. Pass the references that it gives"
+        )
+
+
+class Stream(_Items, Generic[T]):
+    """The values of a stream, in their order: for ``async for`` and for ``for``. What the generator raises is raised.
+
+    Leaving an ``async for`` drops it, which closes the generator where it runs; `close` does so at once, as does the
+    end of ``async with`` and ``with``.
+    """
+
+    def __iter__(self) -> Stream[T]:
+        return self
+
+    def __next__(self) -> T:
+        """Blocks until the next value is there."""
+        if self._is_over:
+            raise StopIteration
+        self._block()
+        pending = self._take()
+        if pending is None:
+            raise StopIteration
+        value: T = pending.value()
+        return value
+
+    def __aiter__(self) -> Stream[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        """Waits for the next value. Safe to cancel: the value is there the next time."""
+        if self._is_over:
+            raise StopAsyncIteration
+        if not self._upcoming().is_done():
+            await _Waiting(self._wait())
+        pending = self._take()
+        if pending is None:
+            raise StopAsyncIteration
+        value: T = pending.value()
+        return value
+
+    async def aclose(self) -> None:
+        """Does the same as `close`."""
+        self.close()
+
+    def __enter__(self) -> Stream[T]:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Stream[T]:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} cannot be pickled: its values are taken in one process")
+
+
+class _Waiting:
+    """Awaits what is written as a generator."""
+
+    __slots__ = ("_steps",)
+
+    def __init__(self, steps: Generator[Any, None, None]) -> None:
+        self._steps = steps
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._steps

@@ -1,0 +1,362 @@
+"""Streams: items come in their order as they are made, the maker waits for the taker, and nothing is left behind."""
+
+import asyncio
+import gc
+import os
+import pickle
+import signal
+import time
+
+import pytest
+from tests.flowing import Coroutine, Plain, slow_squares, squares
+
+import actorio
+from actorio.exceptions import ActorDiedError, UnpicklableError
+
+pytestmark = pytest.mark.usefixtures("session")
+
+each_kind = pytest.mark.parametrize("cls", [Plain, Coroutine])
+
+
+def comes_true(question, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not question():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+async def listed(items):
+    return [item async for item in items]
+
+
+# --- items ----------------------------------------------------------------------------------------------------------
+
+
+@each_kind
+@pytest.mark.parametrize("number", [0, 1, 5, 1000])
+def test_values_come_in_their_order(cls, number):
+    actor = cls.remote()
+    assert list(actor.count.stream(number)) == list(range(number))
+    assert asyncio.run(listed(actor.count.stream(number))) == list(range(number))
+
+
+@each_kind
+def test_a_generator_method_gives_references_without_being_asked(cls):
+    actor = cls.remote()
+    assert actorio.get(list(actor.count.remote(3))) == [0, 1, 2]
+    assert actorio.get(list(actor.count.options(num_returns="streaming").remote(3))) == [0, 1, 2]
+
+    async def main():
+        return [await ref async for ref in actor.count.remote(3)]
+
+    assert asyncio.run(main()) == [0, 1, 2]
+
+
+def test_a_plain_generator_of_an_async_actor_runs_on_its_loop():
+    assert list(Coroutine.remote().plain.stream(300)) == list(range(300))
+
+
+@pytest.mark.parametrize("function", [squares, slow_squares])
+def test_tasks_stream(function):
+    assert list(function.stream(4)) == [0, 1, 4, 9]
+    assert actorio.get(list(function.remote(300)))[-1] == 299**2
+
+
+def test_a_number_of_values_may_still_be_asked_for():
+    assert actorio.get(Plain.remote().count.options(num_returns=2).remote(2)) == [0, 1]
+
+
+def test_large_items_come_in_shared_memory():
+    values = list(Plain.remote().arrays.stream(5, 1_000_000))
+    assert [(int(value[0]), int(value[-1]), value.flags.writeable) for value in values] == [
+        (number, number, False) for number in range(5)
+    ]
+
+
+def test_an_exception_that_is_yielded_is_a_value():
+    (value,) = Plain.remote().exceptions.stream()
+    assert isinstance(value, ValueError)
+
+
+def test_what_is_in_an_item_is_kept_while_the_item_is():
+    actor = Plain.remote()
+    (ref,) = next(actor.refs.stream())
+    assert actorio.get(ref) == "in a list"
+    keeper = Plain.remote()
+    (again,) = actor.handles.stream(keeper)
+    pid = actorio.get(keeper.pid.remote())
+    del keeper
+    gc.collect()
+    assert actorio.get(again.pid.remote()) == pid
+
+
+def test_other_calls_run_beside_a_stream_of_an_async_actor():
+    async def main():
+        actor = Coroutine.remote()
+        stream = actor.count.stream(10_000)
+        first = await anext(stream)
+        assert await actor.pid.remote() > 0
+        return [first, *await listed(stream)]
+
+    assert asyncio.run(main()) == list(range(10_000))
+
+
+def test_many_streams_at_once_keep_their_items_apart():
+    async def main():
+        actors = [Coroutine.remote(), Plain.options(max_concurrency=4).remote()]
+        streams = [actor.count.stream(500) for actor in actors for _ in range(4)]
+        return await asyncio.gather(*map(listed, streams))
+
+    assert asyncio.run(main()) == [list(range(500))] * 8
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+
+
+@each_kind
+def test_an_error_comes_in_its_place(cls):
+    got = []
+    with pytest.raises(ValueError, match="no more"):
+        got.extend(value for value in cls.remote().fail_after.stream(3))
+    stream = cls.remote().fail_after.stream(3)
+    assert [next(stream) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="no more"):
+        next(stream)
+    assert list(stream) == []
+
+
+@each_kind
+def test_an_error_is_the_last_reference(cls):
+    *refs, last = cls.remote().fail_after.remote(2)
+    assert actorio.get(refs) == [0, 1]
+    with pytest.raises(ValueError, match="no more"):
+        actorio.get(last)
+
+
+@each_kind
+def test_an_item_that_cannot_be_pickled_ends_the_stream_in_clear_words(cls):
+    stream = cls.remote().unpicklable.stream()
+    assert next(stream) == 1
+    with pytest.raises(UnpicklableError, match=r"unpicklable\(\): item \(_thread.lock\) cannot be pickled"):
+        next(stream)
+
+
+@each_kind
+def test_a_method_that_returns_no_generator_cannot_stream(cls):
+    with pytest.raises(ValueError, match=r"number\(\) returned int, which is no generator"):
+        list(cls.remote().number.stream())
+    (ref,) = cls.remote().number.options(num_returns="streaming").remote()
+    with pytest.raises(ValueError, match="which is no generator"):
+        actorio.get(ref)
+
+
+def test_items_that_arrived_before_the_actor_died_can_be_taken():
+    stream = Plain.remote().die_after.stream(3)
+    assert [next(stream) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ActorDiedError, match="exited with code 3"):
+        next(stream)
+
+
+@each_kind
+def test_who_waits_hears_that_the_maker_was_killed(cls):
+    actor = cls.remote()
+    stream = actor.never.stream()
+    assert next(stream) == 1
+    actorio.kill(actor)
+    with pytest.raises(ActorDiedError, match=r"killed by actorio\.kill"):
+        next(stream)
+
+
+@pytest.mark.parametrize("wrong", ["dynamic", "all", -1, 1.5])
+def test_num_returns_that_make_no_sense_are_refused(wrong):
+    with pytest.raises((ValueError, TypeError), match="num_returns"):
+        Plain.remote().count.options(num_returns=wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "1", None])
+def test_windows_that_make_no_sense_are_refused(wrong):
+    with pytest.raises((ValueError, TypeError), match="window"):
+        Plain.remote().count.options(window=wrong)
+
+
+def test_a_stream_is_not_pickled():
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(Plain.remote().count.stream(1))
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(Plain.remote().count.remote(1))
+
+
+# --- the window -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [1, 2, 7, 100])
+def test_the_maker_is_at_most_a_window_ahead(window):
+    actor = Coroutine.remote()
+    stream = actor.count.options(window=window).stream(1000)
+    for taken in range(1, 20):
+        next(stream)
+        assert actorio.get(actor.made_so_far.remote()) <= taken + window
+    assert len(list(stream)) == 1000 - 19
+
+
+def test_the_maker_in_a_thread_is_at_most_a_window_ahead():
+    actor = Plain.options(max_concurrency=2).remote()
+    stream = actor.count.options(window=5).stream(1000)
+    assert comes_true(lambda: actorio.get(actor.made_so_far.remote()) == 5)
+    for taken in range(1, 20):
+        next(stream)
+        assert actorio.get(actor.made_so_far.remote()) <= taken + 5
+    assert len(list(stream)) == 1000 - 19
+
+
+def test_large_items_are_held_by_their_size():
+    actor = Plain.options(max_concurrency=2).remote()
+    stream = actor.arrays.stream(20, 20 << 20)
+    # 64 MiB may be on their way.
+    assert comes_true(lambda: actorio.get(actor.made_so_far.remote()) >= 3)
+    assert next(stream)[0] == 0
+    assert actorio.get(actor.made_so_far.remote()) <= 5
+    assert len(list(stream)) == 19
+
+
+def test_tasks_that_take_the_streams_of_tasks_do_not_block_each_other():
+    @actorio.remote
+    def total(depth):
+        return sum(below.stream(depth)) if depth else 1
+
+    @actorio.remote
+    def below(depth):
+        for _ in range(3):
+            yield actorio.get(total.remote(depth - 1))
+
+    assert actorio.get(total.remote(3)) == 27
+
+
+# --- leaving --------------------------------------------------------------------------------------------------------
+
+
+@each_kind
+def test_leaving_the_loop_closes_the_generator(cls):
+    actor = cls.remote()
+    for value in actor.count.stream(10**9):
+        if value == 3:
+            break
+    del value
+    assert comes_true(lambda: actorio.get(actor.closed_so_far.remote()) == ["count"])
+    made = actorio.get(actor.made_so_far.remote())
+    assert actorio.get(actor.made_so_far.remote()) == made < 10_000
+
+
+@each_kind
+def test_leaving_an_asynchronous_loop_closes_the_generator(cls):
+    async def main(actor):
+        async for value in actor.count.stream(10**9):
+            if value == 3:
+                break
+        async with actor.count.stream(10**9, "with") as stream:
+            await anext(stream)
+        with actor.count.stream(10**9, "closed") as stream:
+            await anext(stream)
+
+    actor = cls.remote()
+    asyncio.run(main(actor))
+    assert comes_true(lambda: sorted(actorio.get(actor.closed_so_far.remote())) == ["closed", "count", "with"])
+
+
+@each_kind
+def test_dropping_the_references_closes_the_generator(cls):
+    actor = cls.remote()
+    refs = actor.count.remote(10**9)
+    assert actorio.get(next(refs)) == 0
+    del refs
+    assert comes_true(lambda: actorio.get(actor.closed_so_far.remote()) == ["count"])
+
+
+def test_what_an_asynchronous_generator_waits_for_is_cancelled():
+    actor = Coroutine.remote()
+    stream = actor.never.stream()
+    assert next(stream) == 1
+    stream.close()
+    assert comes_true(lambda: actorio.get(actor.closed_so_far.remote()) == ["never"])
+    assert list(stream) == []
+
+
+def test_a_stream_that_is_left_before_it_begins_makes_nothing():
+    actor = Plain.remote()
+    slow = actor.__ray_call__.remote(lambda _: time.sleep(0.2))
+    actor.count.stream(10**9).close()
+    actorio.get(slow)
+    assert actorio.get(actor.made_so_far.remote()) == 0
+
+
+@each_kind
+def test_a_killed_taker_closes_the_generator(cls):
+    actor = cls.options(max_concurrency=2).remote()
+
+    @actorio.remote
+    class Taker:
+        def take(self, actor):
+            self.stream = actor.count.stream(10**9)
+            next(self.stream)
+            return os.getpid()
+
+    taker = Taker.remote()
+    os.kill(actorio.get(taker.take.remote(actor)), signal.SIGKILL)
+    assert comes_true(lambda: actorio.get(actor.closed_so_far.remote()) == ["count"])
+
+
+def test_an_await_that_is_cancelled_loses_no_item():
+    async def main():
+        actor = Coroutine.remote()
+        stream = actor.count.stream(50)
+        got = []
+        while True:
+            try:
+                got.append(await asyncio.wait_for(anext(stream), 0.0003))
+            except TimeoutError:
+                await asyncio.sleep(0)
+            except StopAsyncIteration:
+                return got
+
+    assert asyncio.run(main()) == list(range(50))
+
+
+# --- Ray's generator ------------------------------------------------------------------------------------------------
+
+
+def test_a_generator_can_be_waited_for():
+    actor, slow = Plain.remote(), Plain.remote()
+    refs, others = actor.count.remote(2), slow.never.remote()
+    assert actorio.get(next(others)) == 1
+    ready, rest = actorio.wait([others, refs], timeout=10)
+    assert (ready, rest) == ([refs], [others])
+    assert actorio.wait([others], timeout=0.01) == ([], [others])
+    ref = actor.pid.remote()
+    assert actorio.wait([ref, others, refs], num_returns=2, timeout=10) == ([ref, refs], [others])
+    assert actorio.get(list(refs)) == [0, 1]
+    actorio.kill(slow)
+
+
+def test_a_generator_says_how_far_it_is():
+    actor = Plain.remote()
+    refs = actor.count.remote(1)
+    assert actorio.get(refs.completed()) is None
+    assert refs.next_ready()
+    assert not refs.is_finished()
+    next(refs)
+    assert refs.is_finished()
+    with pytest.raises(StopIteration):
+        next(refs)
+    failing = actor.fail_after.remote(0)
+    with pytest.raises(ValueError, match="no more"):
+        actorio.get(failing.completed())
+
+
+def test_its_references_outlive_it():
+    refs = Plain.remote().count.remote(3)
+    first, second = next(refs), next(refs)
+    del refs
+    gc.collect()
+    assert actorio.get([first, second]) == [0, 1]
