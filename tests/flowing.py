@@ -74,6 +74,25 @@ class Plain(_Noting):
     def refs(self):
         yield [actorio.put("in a list")]
 
+    def total(self, items):
+        return sum(items)
+
+    def first(self, items):
+        return next(items)
+
+    def take_refs(self, refs):
+        return actorio.get(list(refs))
+
+    def relay(self, items):
+        for item in items:
+            yield item + 1
+
+    def pass_on(self, items, other):
+        return actorio.get(other.total.remote(items))
+
+    def kind(self, items):
+        return type(items).__name__
+
 
 @actorio.remote
 class Coroutine:
@@ -115,6 +134,16 @@ class Coroutine:
     async def unpicklable(self):
         yield 1
         yield threading.Lock()
+
+    async def total(self, items):
+        return sum([item async for item in items])
+
+    async def first(self, items):
+        return await anext(items)
+
+    async def relay(self, items):
+        async for item in items:
+            yield item + 1
 
     async def number(self):
         return 3

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import pickle
 import signal
 import time
 
@@ -181,13 +180,6 @@ def test_windows_that_make_no_sense_are_refused(wrong):
         Plain.remote().count.options(window=wrong)
 
 
-def test_a_stream_is_not_pickled():
-    with pytest.raises(TypeError, match="cannot be pickled"):
-        pickle.dumps(Plain.remote().count.stream(1))
-    with pytest.raises(TypeError, match="cannot be pickled"):
-        pickle.dumps(Plain.remote().count.remote(1))
-
-
 # --- the window -----------------------------------------------------------------------------------------------------
 
 
@@ -360,3 +352,167 @@ def test_its_references_outlive_it():
     del refs
     gc.collect()
     assert actorio.get([first, second]) == [0, 1]
+
+
+# --- passed on ------------------------------------------------------------------------------------------------------
+
+
+@each_kind
+def test_a_stream_can_be_passed_to_another_actor(cls):
+    maker, taker = Plain.remote(), cls.remote()
+    assert actorio.get(taker.total.remote(maker.count.stream(1000))) == sum(range(1000))
+    assert actorio.get(Plain.remote().take_refs.remote(maker.count.remote(20))) == list(range(20))
+
+
+def test_a_stream_is_passed_on_as_far_as_it_has_come():
+    maker, taker = Plain.remote(), Plain.remote()
+    stream = maker.count.stream(10)
+    assert [next(stream) for _ in range(3)] == [0, 1, 2]
+    assert actorio.get(taker.total.remote(stream)) == sum(range(3, 10))
+    with pytest.raises(RuntimeError, match="has been passed on"):
+        next(stream)
+
+
+def test_a_stream_that_somebody_has_waited_for_is_passed_on_whole():
+    async def main():
+        maker, taker = Coroutine.remote(), Coroutine.remote()
+        stream = maker.count.stream(10)
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(stream), 0)
+        return await taker.total.remote(stream)
+
+    assert asyncio.run(main()) == 45
+
+
+def test_a_stream_goes_through_many_hands():
+    maker, hands = Plain.remote(), [Plain.remote(), Coroutine.remote(), Plain.remote()]
+    stream = maker.count.stream(300)
+    for hand in hands:
+        stream = hand.relay.stream(stream)
+    assert list(stream) == [number + 3 for number in range(300)]
+    assert actorio.get(hands[0].pass_on.remote(maker.count.stream(5), hands[1])) == 10
+
+
+@each_kind
+def test_who_leaves_a_stream_that_was_passed_on_closes_its_generator(cls):
+    maker, taker = Plain.options(max_concurrency=2).remote(), cls.remote()
+    assert actorio.get(taker.first.remote(maker.count.stream(10**9))) == 0
+    assert comes_true(lambda: actorio.get(maker.closed_so_far.remote()) == ["count"])
+
+
+def test_an_error_comes_in_its_place_though_the_stream_was_passed_on():
+    maker, taker = Plain.remote(), Plain.remote()
+    with pytest.raises(ValueError, match="no more"):
+        actorio.get(taker.total.remote(maker.fail_after.stream(3)))
+
+
+def test_the_taker_of_a_stream_that_was_passed_on_holds_its_maker():
+    maker, taker = Plain.options(max_concurrency=2).remote(), Plain.options(max_concurrency=2).remote()
+    relayed = taker.relay.options(window=2).stream(maker.count.options(window=3).stream(10**9))
+    assert next(relayed) == 1
+    # Each of those who pass it on may have a window of their own.
+    assert comes_true(lambda: actorio.get(maker.made_so_far.remote()) > 100)
+    made = 0
+    while made != (made := actorio.get(maker.made_so_far.remote())):
+        time.sleep(0.05)
+    assert made < 1000
+    relayed.close()
+
+
+def test_a_stream_that_has_ended_cannot_be_passed_on():
+    stream = Plain.remote().count.stream(0)
+    assert list(stream) == []
+    with pytest.raises(TypeError, match="has ended"):
+        Plain.remote().total.remote(stream)
+
+
+# --- arguments ------------------------------------------------------------------------------------------------------
+
+
+@each_kind
+def test_a_generator_that_is_an_argument_streams_in(cls):
+    actor = cls.remote()
+    assert actorio.get(actor.total.remote(number for number in range(1000))) == sum(range(1000))
+    assert actorio.get(actor.total.remote(items=(number for number in range(10)))) == 45
+    assert list(actor.relay.stream(number for number in range(300)))[-1] == 300
+    assert actorio.get(Plain.remote().kind.remote(number for number in ())) == "Stream"
+
+
+@each_kind
+def test_an_asynchronous_generator_that_is_an_argument_streams_in(cls):
+    async def numbers(count):
+        for number in range(count):
+            await asyncio.sleep(0)
+            yield number
+
+    async def main():
+        return await cls.remote().total.remote(numbers(300))
+
+    assert asyncio.run(main()) == sum(range(300))
+
+
+def test_tasks_take_generators_too():
+    @actorio.remote
+    def total(items):
+        return sum(items)
+
+    assert actorio.get(total.remote(number for number in range(100))) == 4950
+
+
+@each_kind
+def test_an_actor_that_takes_no_more_closes_the_generator(cls):
+    made, closed = [], []
+
+    def numbers():
+        try:
+            for number in range(10**9):
+                made.append(number)
+                yield number
+        finally:
+            closed.append(True)
+
+    assert actorio.get(cls.remote().first.remote(numbers())) == 0
+    assert comes_true(lambda: closed)
+    assert len(made) < 1000
+
+
+def test_an_actor_that_is_killed_closes_the_asynchronous_generator():
+    closed = []
+
+    async def numbers():
+        try:
+            yield 1
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    async def main():
+        actor = Coroutine.remote()
+        total = actor.total.remote(numbers())
+        await actor.pid.remote()
+        await asyncio.sleep(0.05)
+        actorio.kill(actor)
+        with pytest.raises(ActorDiedError):
+            await total
+        while not closed:  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.005)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_what_a_generator_raises_is_raised_in_the_actor():
+    def numbers():
+        yield 1
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        actorio.get(Plain.remote().total.remote(numbers()))
+
+
+def test_an_asynchronous_generator_needs_a_loop():
+    async def numbers():
+        yield 1
+
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        Coroutine.remote().total.remote(numbers())

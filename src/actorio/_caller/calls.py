@@ -13,6 +13,7 @@ from actorio._caller.pending import ERROR, PendingResult, result_of, running_loo
 from actorio._caller.recent import Recent
 from actorio._caller.retries import RetriedResult
 from actorio._caller.several import split
+from actorio._caller.sources import has_generators, replace_generators
 from actorio._model.argument import OWN, has_references, take_references
 from actorio._model.errors import RaySystemError
 from actorio._model.reference import ObjectRef
@@ -96,8 +97,7 @@ class Calls:
             payload = dumps((args, kwargs))
         except Exception as error:
             take_notes()
-            blame_arguments(args, kwargs, method, error)
-            raise
+            return self._call_differently(error, identity, method, args, kwargs)
         except BaseException:
             take_notes()
             raise
@@ -113,6 +113,20 @@ class Calls:
             if not lane.call(result, method.name, payload):
                 self._send_anew(identity, result, method.name, payload, (), ())
         return ObjectRef(result)
+
+    def _call_differently(
+        self,
+        error: Exception,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> ObjectRef[Any]:
+        """Makes a call whose arguments could not be pickled, with streams in the place of generators."""
+        if not has_generators(args, kwargs):
+            blame_arguments(args, kwargs, method, error)
+            raise error
+        return self.call(identity, method, *replace_generators(args, kwargs, method, self._numbers))
 
     def call_in(
         self,
@@ -152,7 +166,7 @@ class Calls:
         Raises:
             UnpicklableError: an argument cannot be pickled.
         """
-        args, kwargs, refs = take_references(args, kwargs)
+        args, kwargs, refs = self._taken_apart(args, kwargs, method)
         payload = dump_arguments(args, kwargs, method, before=(function,) if function else ())
         name = RUN if function else method.name
 
@@ -172,7 +186,7 @@ class Calls:
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> ObjectRef[Any]:
-        args, kwargs, refs = take_references(args, kwargs)
+        args, kwargs, refs = self._taken_apart(args, kwargs, method)
         lane = self._lane(identity)
         payload = dump_arguments(args, kwargs, method)
         result = PendingResult(next(self._numbers), lane, method)
@@ -181,6 +195,14 @@ class Calls:
         else:
             self._send_with(lane, identity, result, method.name, payload, refs)
         return ObjectRef(result)
+
+    def _taken_apart(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition
+    ) -> tuple[tuple[Any, ...], dict[str, Any], list[ObjectRef[Any]]]:
+        """Returns the arguments as they are pickled, and the references that were among them."""
+        if has_generators(args, kwargs):
+            args, kwargs = replace_generators(args, kwargs, method, self._numbers)
+        return take_references(args, kwargs)
 
     # --- sending ------------------------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ class StreamResult(PendingResult):
         self._numbers = numbers
         # Items that nobody has asked for, and questions that nothing has come for; one of the two is empty.
         self._items: deque[Payload] = deque()
-        self._waiting: deque[PendingResult] = deque()
+        self._waiting: deque[Any] = deque()
         self._taken = self._taken_bytes = 0
         self._is_left = self._is_told = False
         # A signal's handler may take an item in the midst of this.
@@ -96,7 +96,7 @@ class StreamResult(PendingResult):
         if is_error:
             waiting.complete_like(self)
         else:
-            waiting.fail(_end_of_stream)
+            waiting.fail(end_of_stream)
 
     # --- where they are taken -----------------------------------------------------------------------------------
 
@@ -115,9 +115,21 @@ class StreamResult(PendingResult):
             self._grant(payload)
         return item
 
+    def give_back(self, pending: Pending) -> None:
+        """See `Flow.give_back`."""
+        with self._lock:
+            if pending in self._waiting:
+                self._waiting.remove(pending)
+            elif isinstance(pending, PendingResult) and pending.state == VALUE:
+                self._items.appendleft(pending.payload)
+
+    def export(self) -> tuple[Any, ...]:
+        """See `Flow.export`."""
+        return HERE.export_flow(self)
+
     def is_end(self, pending: Pending) -> bool:
         """See `Flow.is_end`."""
-        return getattr(pending, "make_error", None) is _end_of_stream
+        return getattr(pending, "make_error", None) is end_of_stream
 
     def _grant(self, payload: Payload) -> None:
         """An item has been taken: says so, when it was half of what may be on its way."""
@@ -144,5 +156,6 @@ class StreamResult(PendingResult):
             self.lane.keep_pumped(self)
 
 
-def _end_of_stream() -> RayError:
+def end_of_stream() -> RayError:
+    """What the item behind the last one ends with."""
     return RayError("the stream has ended")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorio._caller.pending import PendingResult
+    from actorio._model.runtime import Flow
     from actorio._wire.messages import Message
 
 # The process itself among those who lend.
@@ -50,10 +51,14 @@ class Ledger:
         path: where this process listens as an owner.
         on_change: called with True when somebody begins to keep a result while nobody kept any, with False when
             nobody does any more; in the thread that says so, one call after the other.
+
+    Attributes:
+        flows: the streams that were passed on, and to which nobody has subscribed yet.
     """
 
     def __init__(self, path: str, on_change: Callable[[bool], None]) -> None:
         self.path = path
+        self.flows: dict[int, Flow] = {}
         self._on_change = on_change
         self._holders = Holders()
         # What others keep, and everything that they have been given references to.

@@ -14,19 +14,23 @@ from typing import TYPE_CHECKING
 from actorio._caller.owners import ledger_path
 from actorio._caller.pending import ERROR, HERE, VALUE, PendingResult, identity_of
 from actorio._model.errors import ObjectLostError
+from actorio._model.streams import Waiting
 from actorio._model.travel import files_of, kept_by, with_files
+from actorio._store.values import size_of
 from actorio._transport.incoming import Incoming
+from actorio._transport.outflow import END, LoopOutflow
 from actorio._transport.serving import Server
 from actorio._transport.sockets import accept, listen, unlink
 from actorio._wire.frames import ProtocolError
-from actorio._wire.messages import Fetch, Unlend, control_reader
-from actorio._wire.payload import dumps
+from actorio._wire.messages import Call, Fetch, Unlend, control_reader
+from actorio._wire.payload import NONE, dumps
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
     from actorio._caller.ledger import Ledger
+    from actorio._model.runtime import Flow
     from actorio._transport.serving import Connection
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Inbound
@@ -38,6 +42,11 @@ _FREED = (
     "its owner keeps it no more; a reference that was pickled by hand, and not sent in a call, a result or a put, "
     "does not keep its value"
 )
+
+_TAKEN = "the stream was passed on to several, and another one takes its items; or it was read twice"
+
+# The method by which a stream is asked for that was passed on.
+SUBSCRIBE = "subscribe"
 
 
 class OwnerServer:
@@ -52,6 +61,8 @@ class OwnerServer:
         self._listener = listen(ledger.path)
         self._ledger_listener = listen(ledger_path(ledger.path))
         self._borrowers: set[_Borrower] = set()
+        # The loop itself keeps only weak references to tasks.
+        self._tasks: set[asyncio.Task[None]] = set()
         self._names = map(str, itertools.count(1))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="actorio-owner", daemon=True)
@@ -76,9 +87,14 @@ class OwnerServer:
             self._borrowers.add(_Borrower(next(self._names), sock, self._loop, self._ledger, self._borrowers.discard))
 
     def _serve(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
-        for request, _ in requests:
+        for request, payload in requests:
             if isinstance(request, Fetch):
                 self._answer(connection, request)
+            elif isinstance(request, Call) and request.method == SUBSCRIBE:
+                flow = self._ledger.flows.pop(int(payload), None)
+                task = self._loop.create_task(_forward(connection, request, flow))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
             else:
                 error = dumps(ValueError(f"request {request!r} is not for the owner of a value"))
                 connection.reply_soon(connection.peer.failure(request.id, error, is_pickled_error=True))
@@ -145,6 +161,50 @@ class _Borrower:
     def _give_up(self, tokens: list[int]) -> None:
         for token in tokens:
             self._ledger.hear(Unlend(token))
+
+
+class _Following:
+    """The items of a stream that was passed on, as they come."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+
+    def __aiter__(self) -> _Following:
+        return self
+
+    async def __anext__(self) -> PendingResult:
+        pending = self._flow.next()
+        await Waiting(pending.wait_done())
+        if self._flow.is_end(pending) or not isinstance(pending, PendingResult):
+            raise StopAsyncIteration
+        return pending
+
+
+async def _forward(connection: Connection, request: Call, flow: Flow | None) -> None:
+    """Sends on the items of a stream; nobody here looks into them."""
+    if flow is None:
+        error = dumps(ObjectLostError("", _TAKEN))
+        connection.reply_soon(connection.peer.failure(request.id, error, is_pickled_error=True))
+        return
+    outflow = LoopOutflow(connection, request)
+    try:
+        items = _Following(flow)
+        while await outflow.may_go_on():
+            item = await outflow.step(items)
+            if item is END:
+                break
+            if item.state != VALUE:
+                _send(connection, request.id, item)
+                return
+            payload = item.payload
+            files = files_of(payload)
+            frame = connection.peer.item(request.id, payload, HERE.holdings.lend(kept_by(payload)), len(files))
+            outflow.allowance.sent(size_of(payload))
+            connection.reply_soon(with_files(frame, files))
+        connection.reply_soon(connection.peer.result(request.id, NONE))
+    finally:
+        outflow.close()
+        flow.leave()
 
 
 def _send(connection: Connection, number: int, result: PendingResult) -> None:

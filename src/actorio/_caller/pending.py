@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from actorio._caller.lane import Lane
     from actorio._model.definition import MethodDefinition
     from actorio._model.reference import ObjectRef
+    from actorio._model.runtime import Flow
     from actorio._wire.frames import Payload
 
     Callback = Callable[["PendingResult"], object]
@@ -290,12 +291,14 @@ class _Here:
     Attributes:
         identity: 16 bytes, who this process is among those that make references.
         export: registers a result with the server that hands values to other processes.
+        export_flow: registers a stream there.
         holdings: which actors this process keeps alive.
     """
 
     identity = b""
     holdings: Holdings
     export: Callable[[PendingResult], tuple[Any, ...]]
+    export_flow: Callable[[Flow], tuple[Any, ...]]
 
 
 HERE = _Here()

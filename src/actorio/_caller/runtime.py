@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from actorio._model.definition import ClassDefinition
     from actorio._model.event import ActorEvent
     from actorio._model.handle import ActorIdentity
+    from actorio._model.runtime import Flow
 
 _NOTHING = nullcontext()
 # Pickles a value that waits for room.
@@ -240,6 +241,10 @@ class CallerRuntime:
     def borrow(self, *exported: Any) -> PendingResult:
         """Returns the result that another process exported; its own results when they come home."""
         return self._sharing.borrow(exported)
+
+    def subscribe(self, *exported: Any) -> Flow:
+        """Goes on with the stream that another process has passed on."""
+        return self._sharing.subscribe(exported)
 
     # --- the end ------------------------------------------------------------------------------------------------
 

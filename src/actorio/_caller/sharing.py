@@ -7,10 +7,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.borrowed import BorrowedResult
+from actorio._caller.flows import StreamResult
 from actorio._caller.ledger import Ledger, key_of, owner_in
-from actorio._caller.owner import OwnerServer
+from actorio._caller.owner import SUBSCRIBE, OwnerServer
 from actorio._caller.owners import Owners
 from actorio._caller.pending import HERE, PendingResult, running_loop
+from actorio._model.actor_options import DEFAULT_WINDOW
 from actorio._model.context import get_runtime_context
 from actorio._model.errors import RaySystemError
 from actorio._model.travel import note
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from actorio._caller.contexts import Contexts
     from actorio._caller.loss import Losses
+    from actorio._model.runtime import Flow
     from actorio._wire.messages import Message
 
 
@@ -46,7 +49,7 @@ class Sharing:
         # Guards the server while it is made.
         self._lock = threading.Lock()
         HERE.identity = os.urandom(16)
-        HERE.export = self.export
+        HERE.export, HERE.export_flow = self.export, self.export_flow
 
     def export(self, result: PendingResult) -> tuple[Any, ...]:
         """A reference to a result is being pickled; returns what other processes need to `borrow` it.
@@ -54,14 +57,39 @@ class Sharing:
         Raises:
             RaySystemError: the session has ended.
         """
-        ledger = self._ledger or self._open(result)
+        ledger = self._ledger or self._open(result.call)
         note(ledger.note(result), result)
         return ledger.path, HERE.identity, result.number, result.call
 
-    def _open(self, result: PendingResult) -> Ledger:
+    def export_flow(self, flow: Flow) -> tuple[Any, ...]:
+        """A stream is being passed on; returns what the other process needs to `subscribe` to it.
+
+        Raises:
+            RaySystemError: the session has ended.
+        """
+        ledger, number = self._ledger or self._open(flow.call), next(self._numbers)
+        ledger.flows[number] = flow
+        return ledger.path, HERE.identity, number, flow.call
+
+    def subscribe(self, exported: tuple[Any, ...]) -> Flow:
+        """Goes on with the stream that another process has passed on; one of its own that comes home goes on here."""
+        path, identity, number, call = exported
+        if identity == HERE.identity and self._ledger is not None and number in self._ledger.flows:
+            return self._ledger.flows.pop(number)
+        result = StreamResult(next(self._numbers), None, call, DEFAULT_WINDOW, self._numbers)
+        try:
+            lane = self._contexts().of(running_loop()).open(path, self._losses.of_owner, is_ordered=False)
+        except OSError:
+            self._losses.of_owner([result], "", 0.0, may_have_run=False)
+        else:
+            result.lane = lane
+            lane.call(result, SUBSCRIBE, str(number).encode())
+        return result
+
+    def _open(self, call: str) -> Ledger:
         with self._lock:
             if self._is_closed:
-                raise RaySystemError(f"the reference to {result.call}() belongs to a session that has ended")
+                raise RaySystemError(f"what {call}() gives belongs to a session that has ended")
             if self._ledger is None:
                 ledger = Ledger(f"{self._directory}/o{os.urandom(8).hex()[:15]}", self._keep_actor)
                 self._server = OwnerServer(ledger)

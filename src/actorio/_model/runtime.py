@@ -77,6 +77,12 @@ class Flow(Protocol):
     def is_end(self, pending: Pending, /) -> bool:
         """Is this, which is done, no item?"""
 
+    def give_back(self, pending: Pending, /) -> None:
+        """Nobody takes this: the item that it is, or was to be, is the next again."""
+
+    def export(self) -> tuple[Any, ...]:
+        """Returns what another process needs to `Runtime.subscribe` to the items."""
+
     def leave(self) -> None:
         """Nobody takes items any more. May be called wherever an object may die."""
 
@@ -162,6 +168,9 @@ class Runtime(Protocol):
 
     def borrow(self, *exported: Any) -> Pending:
         """Returns the result that another process exported."""
+
+    def subscribe(self, *exported: Any) -> Flow:
+        """Goes on with the stream that another process exported."""
 
     def kill(self, identity: ActorIdentity, *, may_restart: bool) -> None:
         """Ends an actor at once."""

@@ -1,12 +1,12 @@
 """Streams: the values of a generator that runs in another process, as they come.
 
 `ObjectRefGenerator` gives references, as Ray's does; `Stream` gives the values. One task or thread at a time takes
-items from either.
+items from either. Either can be sent to another process, which goes on with it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from actorio._model import runtime
 from actorio._model.reference import ObjectRef
@@ -29,9 +29,13 @@ class _Items:
         self._flow = flow
         self._next: Pending | None = None
         self._is_over = False
+        # What another process needs to go on with it: it is that one's now.
+        self._exported: tuple[Any, ...] | None = None
 
     def _upcoming(self) -> Pending:
         """Returns the next item; the same one until it has been taken."""
+        if self._exported is not None:
+            raise RuntimeError(f"{self!r} has been passed on to another process, which takes its items now")
         if self._next is None:
             self._next = self._flow.next()
         return self._next
@@ -56,7 +60,7 @@ class _Items:
 
     def close(self) -> None:
         """Takes no more items: the generator is closed where it runs, and its ``finally`` runs. Does not wait."""
-        if not self._is_over:
+        if not self._is_over and self._exported is None:
             self._is_over = True
             self._flow.leave()
 
@@ -67,6 +71,17 @@ class _Items:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._flow.call})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Passes the stream on: whoever gets it takes the items from now on."""
+        if self._is_over:
+            raise TypeError(f"{self!r} has ended: there is nothing to pass on")
+        if self._exported is None:
+            if self._next is not None:
+                self._flow.give_back(self._next)
+                self._next = None
+            self._exported = self._flow.export()
+        return _passed_on, (type(self), *self._exported)
 
 
 class ObjectRefGenerator(_Items):
@@ -96,7 +111,7 @@ class ObjectRefGenerator(_Items):
         """Waits for the next item. Safe to cancel: the item is there the next time."""
         if self._is_over:
             raise StopAsyncIteration
-        await _Waiting(self._wait())
+        await Waiting(self._wait())
         pending = self._take()
         if pending is None:
             raise StopAsyncIteration
@@ -117,11 +132,6 @@ class ObjectRefGenerator(_Items):
     def is_finished(self) -> bool:
         """Has everything been taken?"""
         return self._is_over or (self.next_ready() and self._flow.is_end(self._upcoming()))
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            f"{self!r} cannot be pickled: its items are taken in one process. Pass the references that it gives"
-        )
 
 
 class Stream(_Items, Generic[T]):
@@ -153,7 +163,7 @@ class Stream(_Items, Generic[T]):
         if self._is_over:
             raise StopAsyncIteration
         if not self._upcoming().is_done():
-            await _Waiting(self._wait())
+            await Waiting(self._wait())
         pending = self._take()
         if pending is None:
             raise StopAsyncIteration
@@ -176,11 +186,8 @@ class Stream(_Items, Generic[T]):
     async def __aexit__(self, *_error: object) -> None:
         self.close()
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{self!r} cannot be pickled: its values are taken in one process")
 
-
-class _Waiting:
+class Waiting:
     """Awaits what is written as a generator."""
 
     __slots__ = ("_steps",)
@@ -190,3 +197,7 @@ class _Waiting:
 
     def __await__(self) -> Generator[Any, None, None]:
         return self._steps
+
+
+def _passed_on(kind: type[_Items], *exported: Any) -> _Items:
+    return kind(runtime.of_handles().subscribe(*exported))

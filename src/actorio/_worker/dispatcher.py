@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from actorio._wire.messages import Call
 from actorio._worker.ending import PATIENCE
 from actorio._worker.executor import ActorEndsError, Delivered
+from actorio._worker.flowing import flow_on_loop
 from actorio._worker.inspection import Meter
 from actorio._worker.mailbox import Mailbox
-from actorio._worker.outflow import flow_on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable

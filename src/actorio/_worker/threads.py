@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from actorio._model.context import CURRENT_CALL
 from actorio._wire.messages import Call
 from actorio._worker.executor import ActorEndsError, Delivered
+from actorio._worker.flowing import flow_in_thread
 from actorio._worker.inspection import Meter
 from actorio._worker.mailbox import Mailbox
-from actorio._worker.outflow import flow_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,13 +1,12 @@
-"""Streams in the actor: items leave as they are made, and the generator rests when it is a window ahead.
+"""The sending side of a stream: how far it may be ahead, and whether anybody still takes its items.
 
-The generator runs where its method would: in a thread of the pool, or in the call's task on the loop. Credits and the
-news that nobody takes items any more come in the thread of the mailbox's loop.
+What makes the items waits here, in a thread or on the loop of the connection. Credits, and the news that nobody takes
+any more, come in the thread of that loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from actorio._model.streams import FLOW_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
 
     from actorio._transport.serving import Connection
-    from actorio._worker.executor import Delivered, Executor
+    from actorio._wire.messages import Call
 
-_END = object()
+END = object()
+"""What there is behind the last item."""
 
 
 class Allowance:
@@ -53,11 +53,15 @@ class Allowance:
 
 
 class _Outflow:
-    """One stream: registered at its connection while it runs."""
+    """One stream: registered at its connection while it runs.
 
-    def __init__(self, call: Delivered) -> None:
-        connection, request, _ = call
-        self.connection: Connection = connection
+    Args:
+        connection: where the items go.
+        request: what they answer.
+    """
+
+    def __init__(self, connection: Connection, request: Call) -> None:
+        self.connection = connection
         self.allowance = Allowance(request.window)
         self.is_left = False
         self._number = request.id
@@ -80,16 +84,20 @@ class _Outflow:
 
 
 class ThreadOutflow(_Outflow):
-    """A stream whose generator runs in a thread.
+    """A stream whose items are made in a thread.
 
     Args:
+        connection: where the items go.
+        request: what they answer.
         resting: returns what the thread waits in; None when nothing may take its place.
     """
 
-    def __init__(self, call: Delivered, resting: Callable[[], AbstractContextManager[None]] | None) -> None:
+    def __init__(
+        self, connection: Connection, request: Call, resting: Callable[[], AbstractContextManager[None]] | None
+    ) -> None:
         self._resting = resting
         self._changed = threading.Condition()
-        super().__init__(call)
+        super().__init__(connection, request)
 
     def grant(self, count: int) -> None:
         """See `serving.Outflow`."""
@@ -120,13 +128,13 @@ class ThreadOutflow(_Outflow):
 
 
 class LoopOutflow(_Outflow):
-    """A stream whose generator runs on the loop that reads the mailbox."""
+    """A stream whose items are made in a task, on the loop of the connection; to be made in that task."""
 
-    def __init__(self, call: Delivered) -> None:
+    def __init__(self, connection: Connection, request: Call) -> None:
         self._task = asyncio.current_task()
         self._is_stepping = False
         self._changed = asyncio.Event()
-        super().__init__(call)
+        super().__init__(connection, request)
 
     def grant(self, count: int) -> None:
         """See `serving.Outflow`."""
@@ -134,7 +142,7 @@ class LoopOutflow(_Outflow):
         self._changed.set()
 
     def leave(self) -> None:
-        """See `serving.Outflow`. What the generator awaits is cancelled."""
+        """See `serving.Outflow`. What is awaited for the next item is cancelled."""
         self.is_left = True
         self._changed.set()
         if self._is_stepping and self._task is not None:
@@ -151,57 +159,11 @@ class LoopOutflow(_Outflow):
         """Returns the next item, or that there is none."""
         self._is_stepping = True
         try:
-            return await anext(items, _END)
+            return await anext(items, END)
         except asyncio.CancelledError:
             if not self.is_left or self._task is None:
                 raise
             self._task.uncancel()
-            return _END
+            return END
         finally:
             self._is_stepping = False
-
-
-def flow_in_thread(
-    executor: Executor, call: Delivered, value: Any, resting: Callable[[], AbstractContextManager[None]] | None
-) -> None:
-    """Sends the items of what a method has returned.
-
-    Raises:
-        ValueError: it is no generator.
-        Exception: whatever the generator raises.
-    """
-    items: Iterator[Any] = executor.items_of(call, value)
-    outflow = ThreadOutflow(call, resting)
-    try:
-        while outflow.may_go_on():
-            item = next(items, _END)
-            if item is _END:
-                return
-            frame, size = executor.item(call, item)
-            outflow.allowance.sent(size)
-            outflow.connection.reply_now(frame, more_follow=True)
-    finally:
-        outflow.close()
-        if inspect.isgenerator(items):
-            items.close()
-
-
-async def flow_on_loop(executor: Executor, call: Delivered, value: Any) -> None:
-    """Sends the items of what a method has returned; see `flow_in_thread`."""
-    items = executor.items_of(call, value)
-    outflow = LoopOutflow(call)
-    is_async = hasattr(items, "__anext__")
-    try:
-        while await outflow.may_go_on():
-            item = await outflow.step(items) if is_async else next(items, _END)
-            if item is _END:
-                return
-            frame, size = executor.item(call, item)
-            outflow.allowance.sent(size)
-            outflow.connection.reply_soon(frame)
-    finally:
-        outflow.close()
-        if inspect.isasyncgen(items):
-            await items.aclose()
-        elif inspect.isgenerator(items):
-            items.close()

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorio._model.streams import FLOW_BYTES
-from actorio._worker.outflow import Allowance
+from actorio._transport.outflow import Allowance
 
 SIZES = st.sampled_from([0, 1, 1000, FLOW_BYTES // 3, FLOW_BYTES, 2 * FLOW_BYTES])
 # Items that are sent as soon as they may be, and how many are taken in between.

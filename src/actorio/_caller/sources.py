@@ -1,0 +1,192 @@
+"""Generators as arguments: they stay where they are, and the actor takes their items as a stream.
+
+An asynchronous generator runs on the loop that made the call, a plain one in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import queue
+from typing import TYPE_CHECKING, Any
+
+from actorio._caller.arguments import pickled
+from actorio._caller.flows import end_of_stream
+from actorio._caller.pending import HERE, VALUE, PendingResult
+from actorio._model.errors import RaySystemError
+from actorio._model.streams import Stream
+from actorio._transport.threads import start_thread
+from actorio._wire import payload as wire
+from actorio._wire.payload import UnpicklableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+
+    from actorio._model.definition import MethodDefinition
+    from actorio._model.runtime import Pending
+
+
+def has_generators(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Is one of the arguments itself a generator?"""
+    return any(inspect.isgenerator(value) or inspect.isasyncgen(value) for value in (*args, *kwargs.values()))
+
+
+def replace_generators(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition, numbers: Iterator[int]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Returns the arguments with a stream for each generator.
+
+    Raises:
+        RuntimeError: one is asynchronous, and no loop runs here.
+    """
+
+    def stream(value: Any) -> Any:
+        if inspect.isasyncgen(value):
+            return Stream(LoopSource(value, method.call_name, numbers))
+        return Stream(ThreadSource(value, method.call_name, numbers)) if inspect.isgenerator(value) else value
+
+    return tuple(map(stream, args)), {name: stream(value) for name, value in kwargs.items()}
+
+
+class _Source:
+    """A generator of this process, as the call behind a stream; implements `Flow`."""
+
+    def __init__(self, call: str, numbers: Iterator[int]) -> None:
+        self.call = f"an argument of {call}"
+        self._numbers = numbers
+        self._given_back: PendingResult | None = None
+
+    @property
+    def end(self) -> Pending:
+        """See `Flow.end`."""
+        raise RaySystemError(f"{self.call}() says when it has ended by its last item")
+
+    def next(self) -> Pending:
+        """See `Flow.next`."""
+        given, self._given_back = self._given_back, None
+        if given is not None:
+            return given
+        item = PendingResult(next(self._numbers), None, self.call)
+        self._make(item)
+        return item
+
+    def _make(self, item: PendingResult) -> None:
+        raise NotImplementedError
+
+    def give_back(self, pending: Pending) -> None:
+        """See `Flow.give_back`."""
+        if isinstance(pending, PendingResult):
+            self._given_back = pending
+
+    def export(self) -> tuple[Any, ...]:
+        """See `Flow.export`."""
+        return HERE.export_flow(self)
+
+    def is_end(self, pending: Pending) -> bool:
+        """See `Flow.is_end`."""
+        return getattr(pending, "make_error", None) is end_of_stream
+
+    def leave(self) -> None:
+        """See `Flow.leave`."""
+        raise NotImplementedError
+
+    def _complete(self, item: PendingResult, value: Any) -> None:
+        try:
+            payload = pickled(value)
+        except Exception:
+            text = wire.explain(value, "item", self.call)
+            item.fail(lambda: UnpicklableError(text))
+        else:
+            item.complete(VALUE, payload)
+
+
+class LoopSource(_Source):
+    """An asynchronous generator, which runs on the loop that made the call.
+
+    Raises:
+        RuntimeError: no loop runs.
+    """
+
+    def __init__(self, items: AsyncGenerator[Any, Any], call: str, numbers: Iterator[int]) -> None:
+        super().__init__(call, numbers)
+        self._items = items
+        self._loop = asyncio.get_running_loop()
+        self._step: asyncio.Task[None] | None = None
+        self._is_left = False
+
+    def _make(self, item: PendingResult) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._begin, item)
+        except RuntimeError:
+            item.fail(lambda: RuntimeError(f"the event loop that runs {self.call}() has been closed"))
+
+    def _begin(self, item: PendingResult) -> None:
+        self._step = self._loop.create_task(self._take(item))
+
+    async def _take(self, item: PendingResult) -> None:
+        try:
+            value = await anext(self._items)
+        except StopAsyncIteration:
+            item.fail(end_of_stream)
+        except BaseException as error:  # whatever it raises is the actor's
+            item.fail(lambda error=error: error)  # type: ignore[misc]
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+        else:
+            self._complete(item, value)
+
+    def leave(self) -> None:
+        """See `Flow.leave`."""
+        if not self._is_left:
+            self._is_left = True
+            # It may be called wherever an object dies.
+            HERE.holdings.call_later(self._ask_to_close)
+
+    def _ask_to_close(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._close_soon)
+        except RuntimeError:
+            # The loop has closed, and its generators with it.
+            return
+
+    def _close_soon(self) -> None:
+        self._step = self._loop.create_task(self._close(self._step))
+
+    async def _close(self, step: asyncio.Task[None] | None) -> None:
+        if step is not None and not step.done():
+            step.cancel()
+            await asyncio.wait([step])
+        await self._items.aclose()
+
+
+class ThreadSource(_Source):
+    """A plain generator, which runs in a thread of its own from the first item on."""
+
+    def __init__(self, items: Generator[Any, Any, Any], call: str, numbers: Iterator[int]) -> None:
+        super().__init__(call, numbers)
+        self._items = items
+        self._wanted: queue.SimpleQueue[PendingResult | None] = queue.SimpleQueue()
+        self._is_started = False
+
+    def _make(self, item: PendingResult) -> None:
+        self._wanted.put(item)
+        if not self._is_started:
+            self._is_started = True
+            start_thread(self._run, "actorio-source")
+
+    def _run(self) -> None:
+        while (item := self._wanted.get()) is not None:
+            try:
+                value = next(self._items)
+            except StopIteration:
+                item.fail(end_of_stream)
+                return
+            except BaseException as error:  # whatever it raises is the actor's
+                item.fail(lambda error=error: error)  # type: ignore[misc]
+                return
+            self._complete(item, value)
+        self._items.close()
+
+    def leave(self) -> None:
+        """See `Flow.leave`. A generator that has not begun has nothing to undo."""
+        self._wanted.put(None)
