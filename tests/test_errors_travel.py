@@ -515,7 +515,7 @@ def exchange(session):
         (lambda _: Exchange.remote(named=Client()), "Exchange.__init__(): named._lock (_thread.lock)"),
         (lambda _: idle.remote(Service()), "idle(): args[0].client._lock (_thread.lock)"),
         (lambda _: actorio.put(Service()), "put(): value.client._lock (_thread.lock)"),
-        (lambda e: e.take.remote(n for n in ()), "Exchange.take(): args[0] (generator)"),
+        (lambda e: e.take.remote([(n for n in ())]), "Exchange.take(): args[0][0] (generator)"),
     ],
     ids=[
         "a method",
@@ -526,7 +526,7 @@ def exchange(session):
         "by keyword, too",
         "a task",
         "put",
-        "a generator",
+        "a generator in a list",
     ],
 )
 def test_an_argument_that_cannot_be_pickled_is_a_type_error_at_the_call_naming_the_culprit(call, path, exchange):
@@ -568,10 +568,10 @@ def test_a_result_that_cannot_be_pickled_names_the_culprit_and_the_call(method, 
 
 
 @pytest.mark.parametrize("cls", [Raising, AsyncRaising])
-def test_a_generator_from_a_plain_method_is_refused_in_the_same_words_by_every_kind(cls, session):
+def test_a_generator_that_a_plain_method_returns_is_refused_in_the_same_words_by_every_kind(cls, session):
     class Generating(cls):
         def generate(self):
-            yield 1
+            return (each for each in ())
 
     error = error_of(actorio.remote(Generating).remote().generate.remote())
     assert isinstance(error, TypeError)

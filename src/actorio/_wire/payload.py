@@ -279,9 +279,13 @@ def _type_name(value: Any) -> str:
     return f"{home}{kind.__qualname__}"
 
 
+_GENERATORS: Final = (
+    "Send a list of its items instead; a method that is itself a generator streams them, and so does a generator that "
+    "is a whole argument of a call."
+)
 _REMEDIES: Final = {
-    "generator": "Send a list of its items instead.",
-    "async_generator": "Send a list of its items instead.",
+    "generator": _GENERATORS,
+    "async_generator": _GENERATORS,
     "coroutine": "Await it first and send the result.",
     "module": "Import it inside the function that uses it.",
     "_thread.lock": "A lock guards one process only: create it in the actor's __init__.",
