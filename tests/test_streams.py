@@ -4,13 +4,14 @@ import asyncio
 import gc
 import os
 import signal
+import threading
 import time
 
 import pytest
 from tests.flowing import Coroutine, Plain, slow_squares, squares
 
 import actorio
-from actorio.exceptions import ActorDiedError, UnpicklableError
+from actorio.exceptions import ActorDiedError, RayError, UnpicklableError
 
 pytestmark = pytest.mark.usefixtures("session")
 
@@ -508,6 +509,20 @@ def test_what_a_generator_raises_is_raised_in_the_actor():
 
     with pytest.raises(KeyError, match="mine"):
         actorio.get(Plain.remote().total.remote(numbers()))
+
+
+def test_what_a_generator_raises_arrives_though_it_cannot_be_pickled():
+    def numbers():
+        yield 1
+        raise ValueError(threading.Lock())
+
+    with pytest.raises(RayError, match="raised ValueError, which cannot be pickled"):
+        actorio.get(Plain.remote().total.remote(numbers()))
+
+
+def test_an_item_of_a_generator_that_cannot_be_pickled_is_said_to_be_so():
+    with pytest.raises(UnpicklableError, match=r"an argument of Plain\.total\(\): item \(_thread.lock\)"):
+        actorio.get(Plain.remote().total.remote(threading.Lock() for _ in range(3)))
 
 
 def test_an_asynchronous_generator_needs_a_loop():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from actorio._caller.arguments import pickled
 from actorio._caller.flows import end_of_stream
 from actorio._caller.pending import HERE, VALUE, PendingResult
-from actorio._model.errors import RaySystemError
+from actorio._model.errors import RayError, RaySystemError
 from actorio._model.streams import Stream
 from actorio._transport.threads import start_thread
 from actorio._wire import payload as wire
@@ -90,6 +90,16 @@ class _Source:
         """See `Flow.leave`."""
         raise NotImplementedError
 
+    def _fail(self, item: PendingResult, error: BaseException) -> None:
+        """Ends an item with what the generator has raised, so that it can be raised in the actor."""
+        try:
+            wire.dumps(error)
+        except Exception:
+            text = f"{self.call}() raised {type(error).__name__}, which cannot be pickled: {error}"
+            item.fail(lambda: RayError(text))
+        else:
+            item.fail(lambda: error)
+
     def _complete(self, item: PendingResult, value: Any) -> None:
         try:
             payload = pickled(value)
@@ -129,7 +139,7 @@ class LoopSource(_Source):
         except StopAsyncIteration:
             item.fail(end_of_stream)
         except BaseException as error:  # whatever it raises is the actor's
-            item.fail(lambda error=error: error)  # type: ignore[misc]
+            self._fail(item, error)
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
         else:
@@ -182,7 +192,7 @@ class ThreadSource(_Source):
                 item.fail(end_of_stream)
                 return
             except BaseException as error:  # whatever it raises is the actor's
-                item.fail(lambda error=error: error)  # type: ignore[misc]
+                self._fail(item, error)
                 return
             self._complete(item, value)
         self._items.close()
