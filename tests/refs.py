@@ -1,6 +1,8 @@
 """Actors that keep references, pass them on and drop them; apart from their tests, which import more than they need."""
 
 import os
+import signal
+import time
 
 import actorio
 
@@ -39,3 +41,17 @@ class Keeper:
 
     def sum_of(self, refs):
         return sum(actorio.get(refs))
+
+    def die_with_results_unread(self, other):
+        """Call another actor for references, and die before they are read."""
+        for _ in range(5):
+            other.make.remote("v")
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def owns_anything(self):
+        # The class travels by value, which must not take this along.
+        from actorio._caller.pending import HERE
+
+        ledger = HERE.holdings._values._ledger
+        return ledger is not None and not ledger.is_empty()

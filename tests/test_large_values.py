@@ -244,6 +244,74 @@ def test_nothing_is_left_open_when_everything_has_been_dropped():
     assert values_open(os.getpid()) <= before
 
 
+def test_results_for_loops_that_have_closed_are_read_and_let_go():
+    actor = Plain.remote()
+    gc.collect()
+    before = values_open(os.getpid())
+
+    async def give_up():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(actor.make.remote(MIB), 0)
+
+    for _ in range(10):
+        asyncio.run(give_up())
+    # The last one is noticed by the next loop.
+    asyncio.run(asyncio.sleep(0))
+    assert actorio.get(actor.make.remote(10)).sum() == 10
+    SLOT.store._warm.clear()
+    assert comes_true(lambda: values_open(os.getpid()) <= before + 1)
+
+
+def test_ctrl_c_in_a_put_or_get_leaves_nothing():
+    program = """
+import random, gc, numpy as np
+from actorio._store import store
+from actorio._store.values import SLOT
+store.WARM = 0.2
+actorio.init()
+source = np.ones(2_000_000, np.uint8)
+for _ in range(40):
+    timer = threading.Timer(random.uniform(0.005, 0.02), os.kill, (os.getpid(), signal.SIGINT))
+    ref = value = None
+    try:
+        timer.start()
+        while True:
+            ref = actorio.put(source)
+            value = actorio.get(ref)
+    except KeyboardInterrupt:
+        pass
+    timer.join()
+del ref, value
+gc.collect()
+deadline = time.monotonic() + 20
+while SLOT.store._sizes and time.monotonic() < deadline:
+    time.sleep(0.1)
+    SLOT.store._cool()
+print(len(SLOT.store._sizes))
+print(actorio.get(actorio.put(source)).sum())
+"""
+    assert output_of(program) == ["0", "2000000"]
+
+
+def test_a_signals_handler_may_put_and_get_in_the_midst_of_a_put_or_get():
+    program = """
+import numpy as np
+actorio.init()
+seen = []
+def handle(*_):
+    number = len(seen) % 100
+    seen.append(int(actorio.get(actorio.put(np.full(300_000, number, np.uint8)))[-1]) == number)
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+deadline = time.monotonic() + 1.5
+while time.monotonic() < deadline:
+    assert actorio.get(actorio.put(np.full(300_000, 7, np.uint8))).sum() == 7 * 300_000
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(len(seen) > 10, all(seen))
+"""
+    assert output_of(program) == ["True True"]
+
+
 # --- the limit ------------------------------------------------------------------------------------------------------
 
 

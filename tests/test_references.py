@@ -3,6 +3,7 @@
 import gc
 import os
 import pickle
+import signal
 import time
 import weakref
 
@@ -232,6 +233,26 @@ def test_a_call_that_is_lost_with_its_actor_keeps_nothing(keeper):
         actorio.get(waiting)
     del waiting, blocked
     assert is_freed(value)
+
+
+def test_a_call_that_is_retried_lends_anew_and_keeps_nothing():
+    keeper = Keeper.options(max_restarts=1, max_task_retries=1).remote()
+    pid = actorio.get(keeper.pid.remote())
+    # It does not read what is sent to it any more.
+    os.kill(pid, signal.SIGSTOP)
+    ref, value = put(3)
+    total = keeper.sum_of.remote([ref])
+    del ref
+    os.kill(pid, signal.SIGKILL)
+    assert actorio.get(total) == 3
+    assert is_freed(value)
+
+
+def test_a_result_that_its_caller_dies_before_reading_keeps_nothing(keeper):
+    dying = Keeper.remote()
+    with pytest.raises(actorio.exceptions.ActorDiedError):
+        actorio.get(dying.die_with_results_unread.remote(keeper))
+    assert comes_true(lambda: not actorio.get(keeper.owns_anything.remote()), 30)
 
 
 # --- wrong ----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 
@@ -86,16 +87,12 @@ def test_values_are_refused_when_there_are_too_many(store, monkeypatch):
 
 
 def test_segments_that_nobody_needs_are_let_go(store, monkeypatch):
-    is_gone = threading.Event()
-    original = module.Segment.__del__
-
-    def tell(segment):
-        original(segment)
-        is_gone.set()
-
-    monkeypatch.setattr(module.Segment, "__del__", tell, raising=False)
     monkeypatch.setattr(module, "WARM", 0.01)
-    assert kept(store) is not None
+    value = kept(store)
+    (segment,) = store._full.values()
+    is_gone = threading.Event()
+    weakref.finalize(segment, is_gone.set)
+    del segment, value
     assert is_gone.wait(10)
 
 
@@ -106,7 +103,7 @@ def test_the_thread_sleeps_when_no_segment_is_warm(store, monkeypatch):
     assert not store._cool()
     del value
     assert not store._cool()
-    assert store._count == 0
+    assert not store._sizes
 
 
 def test_a_closed_store_keeps_nothing_and_values_stay(store):

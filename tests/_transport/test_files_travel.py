@@ -1,6 +1,7 @@
 """Files travel with their frames: whatever is sent at once, each frame arrives with its own."""
 
 import contextlib
+import errno
 import os
 import resource
 import socket
@@ -95,6 +96,33 @@ def test_a_frame_may_have_more_files_than_the_kernel_passes_at_once(way):
     way.finish(2)
     counts = [[content(file) for file in files_of(payload)] for _, payload in way.arrived]
     assert counts == [[7] * 600, [8]]
+
+
+class Crowded:
+    """A socket of a user who has too many descriptors on their way, for some attempts."""
+
+    def __init__(self, sock, attempts):
+        self._sock = sock
+        self._attempts = attempts
+
+    def send(self, data):
+        return self._sock.send(data)
+
+    def sendmsg(self, *arguments):
+        if self._attempts:
+            self._attempts -= 1
+            raise OSError(errno.ETOOMANYREFS, "Too many references: cannot splice")
+        return self._sock.sendmsg(*arguments)
+
+
+def test_files_that_the_kernel_has_no_room_for_are_sent_later(way):
+    way.ours = Crowded(way.ours, 3)
+    way.add(0, b"first", [file_with(1)])
+    way.add(1, b"second", [])
+    way.finish(2)
+    got = [(payload, [content(file) for file in files_of(payload)]) for _, payload in way.arrived]
+    assert got == [(b"first", [1]), (b"second", [])]
+    way.ours = way.ours._sock
 
 
 def test_files_that_were_not_sent_are_closed_with_the_connection(way):

@@ -30,7 +30,7 @@ async def is_cut_off(sock):
 def test_a_caller_that_cannot_be_read_for_want_of_memory_is_cut_off(tmp_path, caplog):
     async def serve():
         listener = listen(str(tmp_path / "actor"))
-        server = Server(asyncio.get_running_loop(), listener, None)
+        server = Server(asyncio.get_running_loop(), listener, None, None)
         ours, theirs = socket.socketpair()
         for each in (ours, theirs):
             each.setblocking(False)

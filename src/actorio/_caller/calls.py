@@ -259,6 +259,10 @@ class Calls:
         if not kept:
             return ()
         lent = self._holdings.lend(kept)
+        if isinstance(result, RetriedResult):
+            # What an earlier attempt has lent will not arrive any more, if it has not.
+            self._holdings.take_back(result.lent)
+            result.lent = lent
         result.add_callback(lambda done: self._holdings.take_back(lent) if done.state == ERROR else None)
         return lent
 

@@ -111,6 +111,8 @@ class Contexts:
                     lane.close()
                 else:
                     lane.adopt()
+                    # Nobody may ever wait for them, and large ones take memory.
+                    lane.see_to_replies()
                     self._orphans.append(lane)
 
     def see_to(self, address: str) -> None:

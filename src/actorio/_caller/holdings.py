@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from actorio._caller.node import NodeClient
+    from actorio._transport.serving import Connection
     from actorio._wire.messages import Lent, Message
 
 
@@ -130,6 +131,14 @@ class Holdings:
         lent = tuple((key, int.from_bytes(os.urandom(7), "little") + 1) for key in keys)
         for key, token in lent:
             self._tell(key, m.Lend(key, token))
+        return lent
+
+    def lend_on(self, connection: Connection, keys: Iterable[str]) -> tuple[Lent, ...]:
+        """Does so for what leaves on a connection, which takes them back when it ends and nobody has read them."""
+        lent = self.lend(keys)
+        connection.lent.extend(lent)
+        if not connection.is_open():
+            self.take_back(lent)
         return lent
 
     def pin(self, actor_id: str) -> None:

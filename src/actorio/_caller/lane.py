@@ -102,6 +102,9 @@ class Lane:
             if self._is_busy:
                 self._later.append((result, method, payload, parts, lent))
                 return True
+            if result.number in self._peer.open:
+                # A call that was held, and is retried: another thread was quicker.
+                return True
             self._is_busy = True
             try:
                 if payload.__class__ is KeepingBytes or result.window:

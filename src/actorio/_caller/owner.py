@@ -70,7 +70,7 @@ class OwnerServer:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = Server(self._loop, self._listener, self._serve)
+        server = Server(self._loop, self._listener, self._serve, HERE.holdings.take_back)
         self._ledger_listener.setblocking(False)
         self._loop.add_reader(self._ledger_listener.fileno(), self._accept)
         self._loop.run_forever()
@@ -198,7 +198,8 @@ async def _forward(connection: Connection, request: Call, flow: Flow | None) -> 
                 return
             payload = item.payload
             files = files_of(payload)
-            frame = connection.peer.item(request.id, payload, HERE.holdings.lend(kept_by(payload)), len(files))
+            lent = HERE.holdings.lend_on(connection, kept_by(payload))
+            frame = connection.peer.item(request.id, payload, lent, len(files))
             outflow.allowance.sent(size_of(payload))
             connection.reply_soon(with_files(frame, files))
         connection.reply_soon(connection.peer.result(request.id, NONE))
@@ -211,7 +212,8 @@ def _send(connection: Connection, number: int, result: PendingResult) -> None:
     if result.state == VALUE:
         payload = result.payload
         files = files_of(payload)
-        frame = connection.peer.result(number, payload, HERE.holdings.lend(kept_by(payload)), len(files))
+        lent = HERE.holdings.lend_on(connection, kept_by(payload))
+        frame = connection.peer.result(number, payload, lent, len(files))
         frame = with_files(frame, files)
     elif result.state == ERROR:
         frame = connection.peer.failure(number, dumps(result.make_error()), is_pickled_error=True)

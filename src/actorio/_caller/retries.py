@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from actorio._model.actor_options import Manner
     from actorio._model.definition import MethodDefinition
     from actorio._wire.frames import Payload
+    from actorio._wire.messages import Lent
 
 _UNLIMITED = -1
 
@@ -29,13 +30,15 @@ class RetriedResult(PendingResult):
         send: sends the call, from the context that is running, and sets ``lane``.
     """
 
-    __slots__ = ("_left", "_retried", "_send", "attempts", "returns")
+    __slots__ = ("_left", "_retried", "_send", "attempts", "lent", "returns")
 
     def __init__(
         self, number: int, what: MethodDefinition, manner: Manner, send: Callable[[RetriedResult], None]
     ) -> None:
         super().__init__(number, None, what)
         self.attempts = 1
+        # What the last attempt has lent.
+        self.lent: tuple[Lent, ...] = ()
         self.returns, self._left, self._retried, _ = manner
         self._send = send
 

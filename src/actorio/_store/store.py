@@ -11,9 +11,9 @@ import queue
 import resource
 import threading
 import time
+import weakref
 from collections import deque
-from contextlib import suppress
-from functools import partial
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from actorio._model.errors import ObjectStoreFullError
@@ -25,7 +25,7 @@ from actorio._transport.descriptors import Descriptor
 from actorio._transport.threads import start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from _typeshed import ReadableBuffer
 
@@ -55,7 +55,10 @@ class _Warm(NamedTuple):
 
 
 class Store:
-    """The segments of this process. Any thread may use it.
+    """The segments of this process. Any thread may use it, and any signal's handler, for whom values are bytes.
+
+    Objects die at any moment, and Ctrl-C may come at any step of Python code. So what has died is noted by callbacks
+    that have no such steps, and looked at later; and who holds a segment that is lost on the way lets go of it.
 
     Args:
         directory: the session's directory.
@@ -65,18 +68,19 @@ class Store:
     def __init__(self, directory: str, name: Callable[[], str]) -> None:
         self._directory = directory
         self._name = name
-        # Segments whose value has just gone; and the sizes of values of others that have.
-        self._gone: deque[Segment | int] = deque()
+        # The segments that values are in, by what tells of the value's end; None ends the thread.
+        self._full: dict[weakref.ref[Descriptor], Segment] = {}
+        self._gone: queue.SimpleQueue[weakref.ref[Descriptor] | None] = queue.SimpleQueue()
+        # The sizes of all that is accounted to this process, by what tells that it is no more.
+        self._sizes: dict[weakref.ref[Descriptor], int] = {}
+        self._dead: deque[weakref.ref[Descriptor]] = deque()
         # The oldest first.
         self._warm: list[_Warm] = []
-        self._size = self._count = 0
         self._usage: Usage | None = None
-        # A signal's handler may need it in the midst of this.
         self._lock = threading.RLock()
+        self._is_busy = self._is_closed = False
         self._thread: threading.Thread | None = None
-        # A queue and not an event: objects die at any moment, in the midst of ringing even.
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._is_asleep = self._is_closed = False
+        self._ended = threading.Event()
         self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SHARE_OF_DESCRIPTORS
 
     # --- writing ------------------------------------------------------------------------------------------------
@@ -101,7 +105,7 @@ class Store:
             if segment is None:
                 return None
             value = Descriptor(segment.reader())
-            value.on_close = partial(self._give_back, segment)
+            self._full[weakref.ref(value, self._gone.put)] = segment
             segment.write(layout, views)
         except OSError:
             return None
@@ -109,21 +113,25 @@ class Store:
 
     def _take(self, size: int) -> Segment | None:
         """Returns a segment that nobody reads; None when there is no room for one."""
-        with self._lock:
+        with self._turn() as is_mine:
+            if not is_mine or self._is_closed:
+                return None
             self._note_gone()
-            fitting = [each for each in self._warm if size <= each.segment.size <= size * _MAX_WASTE][:_MAX_TRIES]
-            for each in fitting:
-                # One that was read by nobody once is so for ever.
-                if each.is_free or not each.segment.is_read():
-                    self._warm.remove(each)
-                    if not each.is_free:
-                        self._account(each.segment.size, 1)
-                    return each.segment
-            if self._is_closed or self._count >= self._most or not self._has_room(size):
+            warm = self._find_warm(size)
+            if warm is not None:
+                self._warm.remove(warm)
+                self._note_usage()
+                return warm.segment
+            if len(self._sizes) >= self._most or not self._has_room(size):
                 return None
             segment = Segment(size)
-            self._account(size, 1)
+            self._account(segment, size)
             return segment
+
+    def _find_warm(self, size: int) -> _Warm | None:
+        fitting = [each for each in self._warm if size <= each.segment.size <= size * _MAX_WASTE]
+        # One that was read by nobody once is so for ever.
+        return next((each for each in fitting[:_MAX_TRIES] if each.is_free or not each.segment.is_read()), None)
 
     def _has_room(self, size: int) -> bool:
         """May this process have so many bytes more?"""
@@ -131,33 +139,48 @@ class Store:
         if usage is None or usage.total() + size <= usage.limit:
             return True
         # What is kept warm, and what others had when they died, is not needed.
-        self._let_go(self._warm)
         self._warm = []
+        self._note_usage()
         usage.bury()
         return usage.total() + size <= usage.limit
 
     def _wait_for(self, size: int) -> Segment | None:
         usage = self._usage
-        if usage is None or self._is_closed:
+        if usage is None:
             return None
         if size > usage.limit:
             raise ObjectStoreFullError(_too_large(size, usage))
         deadline = time.monotonic() + usage.patience
-        while not self._has_room(size):
+        while not self._has_room_now(size):
             if time.monotonic() > deadline:
                 raise ObjectStoreFullError(_full(size, usage))
             time.sleep(_MOMENT)
-            with self._lock:
-                self._note_gone()
         return self._take(size)
+
+    def _has_room_now(self, size: int) -> bool:
+        with self._turn() as is_mine:
+            if not is_mine or self._is_closed:
+                return True
+            self._note_gone()
+            return self._has_room(size)
 
     def count_in(self, file: Descriptor) -> None:
         """Takes a value of another process, which this one owns, into account."""
+        with self._turn() as is_mine:
+            if is_mine and not self._is_closed and (self._usage or self._open_usage()) is not None:
+                self._account(file, os.fstat(file.fileno()).st_size)
+
+    @contextmanager
+    def _turn(self) -> Iterator[bool]:
+        """Keeps other threads out; gives False in a signal's handler that has come in the midst of this."""
         with self._lock:
-            if not self._is_closed and (self._usage or self._open_usage()) is not None:
-                size = os.fstat(file.fileno()).st_size
-                self._account(size, 1)
-                file.on_close = partial(self._give_back, size)
+            is_mine = not self._is_busy
+            try:
+                self._is_busy = True
+                yield is_mine
+            finally:
+                if is_mine:
+                    self._is_busy = False
 
     # --- accounts -----------------------------------------------------------------------------------------------
 
@@ -169,64 +192,63 @@ class Store:
             return None
         return self._usage
 
-    def _account(self, size: int, count: int) -> None:
-        self._size += size
-        self._count += count
-        if self._usage is not None:
-            self._usage.note(self._size, self._count)
+    def _account(self, file: Descriptor, size: int) -> None:
+        """Counts a file until it is closed."""
+        self._sizes[weakref.ref(file, self._dead.append)] = size
+        self._note_usage()
         if self._thread is None and not self._is_closed:
             self._thread = start_thread(self._run, "actorio-store")
 
+    def _note_usage(self) -> None:
+        while self._dead:
+            self._sizes.pop(self._dead.popleft(), None)
+        if self._usage is not None:
+            # While others read a segment that has lost its value, the memory is theirs.
+            lent = [each.segment.size for each in self._warm if not each.is_free]
+            self._usage.note(sum(self._sizes.values()) - sum(lent), len(self._sizes) - len(lent))
+
     # --- letting go ---------------------------------------------------------------------------------------------
 
-    def _give_back(self, gone: Segment | int) -> None:
-        # Atomic steps only: this runs wherever an object may die.
-        if not self._is_closed:
-            self._gone.append(gone)
-            if self._is_asleep:
-                self._bell.put(None)
-
-    def _note_gone(self) -> None:
+    def _note_gone(self, first: weakref.ref[Descriptor] | None = None) -> None:
+        """Takes the segments back whose values have gone."""
+        gone = [] if first is None else [first]
+        with suppress(queue.Empty):
+            while (each := self._gone.get_nowait()) is not None:
+                gone.append(each)
         now = time.monotonic()
-        while self._gone:
-            gone = self._gone.popleft()
-            if isinstance(gone, int):
-                self._account(-gone, -1)
-            else:
-                # While others read it, the memory is theirs.
-                is_free = not gone.is_read()
-                if not is_free:
-                    self._account(-gone.size, -1)
-                self._warm.append(_Warm(now, gone, is_free))
+        segments = [self._full.pop(each) for each in gone if each in self._full]
+        if segments and not self._is_closed:
+            self._warm += [_Warm(now, segment, not segment.is_read()) for segment in segments]
+        if segments or self._dead:
+            self._note_usage()
 
-    def _let_go(self, warm: list[_Warm]) -> None:
-        """Closes segments. Some may still be read: then their memory goes with the last reader."""
-        counted = [each.segment.size for each in warm if each.is_free]
-        if counted:
-            self._account(-sum(counted), -len(counted))
+    def _cool(self, first: weakref.ref[Descriptor] | None = None) -> bool:
+        """Lets go of what nobody needed for a while; returns whether anything is left.
 
-    def _cool(self) -> bool:
-        """Lets go of what nobody needed for a while; returns whether anything is left."""
-        with self._lock:
-            self._note_gone()
+        Segments may still be read: then their memory goes with the last reader.
+        """
+        with self._turn():
+            self._note_gone(first)
             now = time.monotonic()
             warm = [each for each in self._warm[-_MAX_WARM:] if each.since + WARM > now]
-            self._let_go(self._warm[: len(self._warm) - len(warm)])
-            self._warm = warm
-            return bool(warm)
+            if len(warm) < len(self._warm):
+                self._warm = warm
+                self._note_usage()
+            return bool(self._warm)
 
     def _run(self) -> None:
         while not self._is_closed:
-            self._is_asleep = not self._cool()
-            # While segments are warm, others go unheard. What went just before it fell asleep has rung no bell.
-            with suppress(queue.Empty):
-                self._bell.get(timeout=None if self._is_asleep and not self._gone else _GLANCE)
-            self._is_asleep = False
+            # While segments are warm, nobody rings for others: that would cost each value a change of threads.
+            if self._cool():
+                self._ended.wait(_GLANCE)
+            elif not self._is_closed:
+                self._cool(self._gone.get())
 
     def close(self) -> None:
         """Lets go of everything; values that are referred to stay as long as they are."""
         self.abandon()
-        self._bell.put(None)
+        self._gone.put(None)
+        self._ended.set()
         if self._thread is not None:
             self._thread.join()
         if self._usage is not None:
@@ -236,8 +258,8 @@ class Store:
     def abandon(self) -> None:
         """Does the same in a forked child, where no thread of ours runs."""
         self._is_closed = True
-        self._gone.clear()
-        self._warm.clear()
+        self._warm = []
+        self._full = {}
 
 
 def _rounded(size: int) -> int:

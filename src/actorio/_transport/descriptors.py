@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from contextlib import suppress
+import select
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,28 +15,22 @@ if TYPE_CHECKING:
 class Descriptor:
     """An open file, which is closed when nobody has this any more.
 
+    A finaliser in Python could be interrupted by Ctrl-C before its first step, and the file would stay open. So an
+    object of the interpreter's own closes it: one that is made for another kind of file, and does no more than that.
+
     Attributes:
         mapping: what has been made of it, for whoever reads it.
-        on_close: called when it has been closed, wherever an object may die.
     """
 
-    __slots__ = ("_fd", "mapping", "on_close")
+    __slots__ = ("__weakref__", "_file", "mapping")
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self._file = select.epoll.fromfd(fd)
         self.mapping: Callable[[], Any] | None = None
-        self.on_close: Callable[[], object] | None = None
 
     def fileno(self) -> int:
         """Returns the descriptor."""
-        return self._fd
-
-    def __del__(self) -> None:
-        # There is none when it could not be opened.
-        with suppress(AttributeError):
-            os.close(self._fd)
-            if self.on_close is not None:
-                self.on_close()
+        return self._file.fileno()
 
 
 def raise_limit() -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import array
+import errno
 import socket
+import time
 from collections import deque
 from itertools import islice, takewhile
 from typing import Any
@@ -12,6 +14,8 @@ from actorio._model.travel import KeepingBytes
 
 # As plain numbers, which are quicker to handle than members of enumerations.
 _SOCKET_LEVEL, _RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
+# How long to wait before descriptors are sent again that the kernel had no room for, in seconds.
+_THROTTLE = 0.002
 # The kernel takes 253 descriptors at once.
 _MAX_FILES = 250
 
@@ -67,7 +71,15 @@ class Outgoing(bytearray):
         stop = max(self.riders[len(files)][0] - self._gone, 1) if len(self.riders) > len(files) else len(self)
         with memoryview(self) as view:
             descriptors = array.array("i", [file.fileno() for file in files])
-            sent = sock.sendmsg([view[:stop]], [(_SOCKET_LEVEL, _RIGHTS, descriptors)])
+            try:
+                sent = sock.sendmsg([view[:stop]], [(_SOCKET_LEVEL, _RIGHTS, descriptors)])
+            except OSError as error:
+                if error.errno != errno.ETOOMANYREFS:
+                    raise
+                # This user has as many descriptors on their way, in all processes, as one process may have open. The
+                # socket counts as writable all the same, so it is tried again and again.
+                time.sleep(_THROTTLE)
+                raise BlockingIOError from error
         for _ in files:
             self.riders.popleft()
         return sent

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from actorio._transport.incoming import Incoming
@@ -21,16 +22,18 @@ from actorio._wire.peer import ActorPeer
 if TYPE_CHECKING:
     import asyncio
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from actorio._wire.frames import Payload
-    from actorio._wire.messages import Inbound
+    from actorio._wire.messages import Inbound, Lent
 
     OnRequests = Callable[["Connection", list[tuple[Inbound, Payload]]], None]
 
 _logger = logging.getLogger("actorio")
 # How long a server that has run out of descriptors waits before it accepts again, in seconds.
 _EXHAUSTED_PAUSE = 0.1
+# So many replies at most lie in a socket, and so long may take what a caller does who has read one, in seconds.
+_MOST_UNREAD, _LONGEST_READ = 4096, 5.0
 # Replies that come closer together than this, in seconds, leave together, in pieces of about this many bytes.
 _QUICK = 0.001
 _FULL = 2048
@@ -43,11 +46,20 @@ class Server:
         loop: the running loop it belongs to.
         listener: the listening socket, owned from now on.
         on_requests: called in the loop's thread with each batch of requests, in order.
+        take_back: called in the loop's thread, a while after a connection has ended, with the handles and references
+            that left on it last: the caller may not have read them.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, listener: socket.socket, on_requests: OnRequests) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listener: socket.socket,
+        on_requests: OnRequests,
+        take_back: Callable[[Iterable[Lent]], None],
+    ) -> None:
         self.loop = loop
         self.on_requests = on_requests
+        self.take_back = take_back
         self.connections: set[Connection] = set()
         self._listener = listener
         listener.setblocking(False)
@@ -92,6 +104,7 @@ class Connection:
     Attributes:
         outflows: the streams that run, by their requests.
         left: the requests for streams that have not begun, and that nobody needs any more.
+        lent: the last handles and references that were sent.
     """
 
     __slots__ = (
@@ -104,6 +117,7 @@ class Connection:
         "_server",
         "_sock",
         "left",
+        "lent",
         "outflows",
         "peer",
     )
@@ -114,6 +128,7 @@ class Connection:
         self._sock = sock
         self.outflows: dict[int, Outflow] = {}
         self.left: set[int] = set()
+        self.lent: deque[Lent] = deque(maxlen=_MOST_UNREAD)
         self._incoming = Incoming(sock, self.peer.reader)
         self._out = Outgoing()
         self._is_scheduled = False
@@ -228,3 +243,5 @@ class Connection:
             self._sock.close()
         for outflow in list(self.outflows.values()):
             outflow.leave()
+        if self.lent:
+            self._server.loop.call_later(_LONGEST_READ, self._server.take_back, list(self.lent))

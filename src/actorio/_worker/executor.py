@@ -171,7 +171,7 @@ class Executor:
             # User code pickles: whatever it raises, the caller must know, in words that name the culprit.
             take_notes()
             return self.refuse(call, wire.UnpicklableError(wire.explain(value, "result", self._name_of(call))))
-        lent = () if NOTED.actors is None else HERE.holdings.lend(take_notes())
+        lent = () if NOTED.actors is None else HERE.holdings.lend_on(connection, take_notes())
         if payload.__class__ is not KeepingBytes:
             return connection.peer.result(request.id, payload, lent)
         files = files_of(payload)
@@ -216,7 +216,7 @@ class Executor:
         except Exception as error:
             take_notes()
             raise wire.UnpicklableError(wire.explain(value, "item", self._name_of(call))) from error
-        lent = () if NOTED.actors is None else HERE.holdings.lend(take_notes())
+        lent = () if NOTED.actors is None else HERE.holdings.lend_on(connection, take_notes())
         files = files_of(payload)
         return with_files(connection.peer.item(request.id, payload, lent, len(files)), files), values.size_of(payload)
 

@@ -21,6 +21,7 @@ import cloudpickle
 
 from actorio._caller.creation import Home
 from actorio._caller.node import NodeClient
+from actorio._caller.pending import HERE
 from actorio._caller.runtime import CallerRuntime
 from actorio._caller.tasks import makes_room
 from actorio._model import context, runtime
@@ -217,7 +218,7 @@ class _Life:
         end = functools.partial(self._end_on_loop, loop)
         self.dispatcher = LoopDispatcher(loop, executor, self.birth.max_concurrency, watch, end)
         watch.start(self.dispatcher.is_running)
-        Server(loop, self.listener, self.dispatcher.on_requests)
+        Server(loop, self.listener, self.dispatcher.on_requests, HERE.holdings.take_back)
 
     def _end_on_loop(self, loop: asyncio.AbstractEventLoop, end: ActorEndsError | None) -> None:
         """Begins the end; without ``end``, because of a SIGTERM."""
@@ -289,7 +290,7 @@ class _Life:
     def _serve(self, dispatcher: ThreadDispatcher, rouser: Rouser) -> None:
         loop = new_loop()
         rouser.listen(loop)
-        Server(loop, self.listener, dispatcher.on_requests)
+        Server(loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back)
         loop.run_forever()
 
     def _resolve(self, value: Any) -> Any:
