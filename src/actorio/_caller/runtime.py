@@ -26,7 +26,7 @@ from actorio._model.reference import ObjectRef
 from actorio._model.status import Inventory
 from actorio._model.travel import NOTED, KeepingBytes, kept_by, take_notes
 from actorio._store.store import Store
-from actorio._store.values import SLOT, dumps
+from actorio._store.values import SLOT, dumps, open_store
 from actorio._wire import payload as wire
 from actorio._wire.payload import UnpicklableError
 
@@ -63,7 +63,7 @@ class CallerRuntime:
         around_blocking: Callable[[str], AbstractContextManager[None]] | None = None,
     ) -> None:
         self.session = home.session
-        self._store = SLOT.store = Store(home.directory, _own_name)
+        open_store(lambda: Store(home.directory, _own_name))
         self._connect_node = connect_node
         self._node: NodeClient | None = None
         self._around_blocking = around_blocking
@@ -256,7 +256,7 @@ class CallerRuntime:
                 rest.callback(self._node.close)
             rest.callback(self.holdings.close)
             rest.callback(self._sharing.close)
-            rest.callback(self._store.close)
+            rest.callback(_close_store)
             self.calls.close()
 
     def abandon(self) -> None:
@@ -264,9 +264,17 @@ class CallerRuntime:
         if self.calls.existing_contexts is not None:
             self.calls.existing_contexts.abandon()
         self._sharing.abandon()
-        self._store.abandon()
+        if SLOT.store is not None:
+            SLOT.store.abandon()
+        open_store(None)
         if self._node is not None:
             self._node.abandon()
+
+
+def _close_store() -> None:
+    if SLOT.store is not None:
+        SLOT.store.close()
+    open_store(None)
 
 
 def _own_name() -> str:

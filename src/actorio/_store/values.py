@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from actorio._store.layout import parts_of
 from actorio._wire import payload as wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pickle import PickleBuffer
 
     from actorio._store.store import Store
@@ -23,12 +25,33 @@ LARGE = 256 << 10
 
 
 class _Slot:
-    """The store of this process, made for its first large value."""
+    """The store of this process, made for its first large value: most actors never see any.
+
+    Attributes:
+        store: None before that, and when there is no session; then values are bytes.
+        make: makes it; None when there is no session.
+    """
 
     store: Store | None = None
+    make: Callable[[], Store] | None = None
+    # A signal's handler may need it, too.
+    lock = threading.RLock()
 
 
 SLOT = _Slot()
+
+
+def open_store(make: Callable[[], Store] | None) -> None:
+    """Says how a store is made when one is needed; None when the session ends."""
+    with SLOT.lock:
+        SLOT.store, SLOT.make = None, make
+
+
+def _the_store() -> Store | None:
+    with SLOT.lock:
+        if SLOT.store is None and SLOT.make is not None:
+            SLOT.store = SLOT.make()
+        return SLOT.store
 
 
 def dumps(value: Any, *, waits: bool = False) -> bytes:
@@ -51,8 +74,9 @@ def dumps(value: Any, *, waits: bool = False) -> bytes:
 
 def _keep(value: Any, data: bytes, buffers: list[PickleBuffer], *, waits: bool) -> bytes:
     size = len(data) + sum(memoryview(buffer).nbytes for buffer in buffers)
-    if size >= LARGE and SLOT.store is not None:
-        kept = SLOT.store.keep([data, *(buffer.raw() for buffer in buffers)], waits=waits)
+    store = _the_store() if size >= LARGE else None
+    if store is not None:
+        kept = store.keep([data, *(buffer.raw() for buffer in buffers)], waits=waits)
         if kept is not None:
             return kept
     return wire.dumps(value) if buffers else data
@@ -66,9 +90,10 @@ def size_of(payload: Payload) -> int:
 
 def count_in(files: tuple[Descriptor, ...]) -> None:
     """Takes values that have arrived, and that this process owns, into account."""
-    if SLOT.store is not None:
+    store = _the_store()
+    if store is not None:
         for file in files:
-            SLOT.store.count_in(file)
+            store.count_in(file)
 
 
 def loads(payload: Payload) -> Any:

@@ -31,7 +31,9 @@ from actorio._model.handle import ActorHandle, ActorIdentity
 from actorio._model.reference import ObjectRef
 from actorio._model.task_error import remote_traceback
 from actorio._transport.descriptors import read_whole
+from actorio._transport.incoming import Incoming
 from actorio._transport.loops import new_loop
+from actorio._transport.outgoing import Outgoing
 from actorio._transport.serving import Server
 from actorio._wire.messages import Call, encode
 from actorio._wire.payload import dumps
@@ -78,11 +80,12 @@ def warm_up(surroundings: bytes) -> None:
         take_over(birth.surroundings)
         executor = Executor(birth)
         executor.construct(*executor.arguments())
-        connection = _Nowhere()
-        for request, payload in connection.peer.receive(encode(Call(1, "method"), dumps(((1,), {})))):
+        connection, out = _Nowhere(), Outgoing()
+        incoming: Any = Incoming(connection, connection.peer.reader)  # type: ignore[arg-type]  # it takes no more of it
+        for request, payload in connection.peer.admit(incoming.receive()):
             call: Any = (connection, request, payload)
             method, args, kwargs = executor.prepare(call)
-            executor.reply(call, method.function(*args, **kwargs))
+            out.add(executor.reply(call, method.function(*args, **kwargs)))
 
 
 def _template_birth(surroundings: bytes) -> Birth:
@@ -115,10 +118,14 @@ def _template_birth(surroundings: bytes) -> Birth:
 
 
 class _Nowhere:
-    """A connection without a socket."""
+    """A connection without a socket, on which a call has just come."""
 
     def __init__(self) -> None:
         self.peer = ActorPeer()
+
+    def recvmsg(self, *_limits: int) -> tuple[bytes, list[Any], int, None]:
+        """Returns what a socket would: the call, and no files."""
+        return encode(Call(1, "method"), dumps(((1,), {}))), [], 0, None
 
 
 class _Life:
