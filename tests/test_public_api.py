@@ -21,6 +21,7 @@ PUBLIC = {
     "ActorHandle",
     "ObjectRef",
     "ObjectRefGenerator",
+    "Stream",
     "RestartPolicy",
     "actor",
     "cloudpickle",

@@ -1,7 +1,9 @@
 """Streams: items come in their order as they are made, the maker waits for the taker, and nothing is left behind."""
 
 import asyncio
+import concurrent.futures
 import gc
+import itertools
 import os
 import signal
 import threading
@@ -66,6 +68,9 @@ def test_tasks_stream(function):
 
 def test_a_number_of_values_may_still_be_asked_for():
     assert actorio.get(Plain.remote().count.options(num_returns=2).remote(2)) == [0, 1]
+    assert actorio.get(Coroutine.remote().count.options(num_returns=2).remote(2)) == [0, 1]
+    with pytest.raises(ValueError, match="returned 3 values, but num_returns=2"):
+        actorio.get(Coroutine.remote().count.options(num_returns=2).remote(9))
 
 
 def test_large_items_come_in_shared_memory():
@@ -316,6 +321,32 @@ def test_an_await_that_is_cancelled_loses_no_item():
     assert asyncio.run(main()) == list(range(50))
 
 
+def test_several_takers_of_one_stream_get_each_item_once():
+    async def take(stream):
+        return [item async for item in stream]
+
+    async def main():
+        stream = Coroutine.remote().count.stream(200)
+        pair = await asyncio.gather(anext(stream), anext(stream))
+        return [*pair, *itertools.chain(*await asyncio.gather(*(take(stream) for _ in range(3))))]
+
+    assert sorted(asyncio.run(main())) == list(range(200))
+    stream = Plain.remote().count.stream(2000)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(list, [stream] * 4))
+    assert sorted(itertools.chain(*parts)) == list(range(2000))
+
+
+def test_a_blocking_loop_over_a_stream_is_refused_on_the_loop_of_an_actor():
+    @actorio.remote
+    class Blocking:
+        async def total(self, items):
+            return sum(items)
+
+    with pytest.raises(RuntimeError, match=r"Stream.__next__\(\) at .*write `async for value in stream`"):
+        actorio.get(Blocking.remote().total.remote(Plain.remote().never.stream()))
+
+
 # --- Ray's generator ------------------------------------------------------------------------------------------------
 
 
@@ -525,9 +556,27 @@ def test_an_item_of_a_generator_that_cannot_be_pickled_is_said_to_be_so():
         actorio.get(Plain.remote().total.remote(threading.Lock() for _ in range(3)))
 
 
+def test_a_generator_can_be_the_argument_of_one_call():
+    numbers = (number for number in range(5))
+    actor = Plain.remote()
+    total = actor.total.remote(numbers)
+    with pytest.raises(ValueError, match="is the argument of another call already"):
+        actor.total.remote(numbers)
+    assert actorio.get(total) == 10
+
+
+def test_a_stream_can_be_passed_to_one_actor():
+    stream = Plain.remote().count.stream(5)
+    totals = [taker.total.remote(stream) for taker in (Plain.remote(), Plain.remote())]
+    actorio.wait(totals, num_returns=2)
+    errors = [ref.exception() for ref in totals]
+    assert sum(error is None for error in errors) == 1
+    assert "this stream is taken" in str(errors)
+
+
 def test_an_asynchronous_generator_needs_a_loop():
     async def numbers():
         yield 1
 
-    with pytest.raises(RuntimeError, match="no running event loop"):
+    with pytest.raises(RuntimeError, match="goes on in the event loop that makes the call, and none runs here"):
         Coroutine.remote().total.remote(numbers())

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from actorio._model.remote import remote as remote
     from actorio._model.restarts import RestartPolicy as RestartPolicy
     from actorio._model.streams import ObjectRefGenerator as ObjectRefGenerator
+    from actorio._model.streams import Stream as Stream
     from actorio._model.verbs import get as get
     from actorio._model.verbs import get_actor as get_actor
     from actorio._model.verbs import kill as kill
@@ -52,6 +53,7 @@ _PLACES = {
     "ActorHandle": ("actorio._model.handle", "ActorHandle"),
     "ObjectRef": ("actorio._model.reference", "ObjectRef"),
     "ObjectRefGenerator": ("actorio._model.streams", "ObjectRefGenerator"),
+    "Stream": ("actorio._model.streams", "Stream"),
     "cloudpickle": ("cloudpickle", ""),
     "exceptions": ("actorio.exceptions", ""),
     "RestartPolicy": ("actorio._model.restarts", "RestartPolicy"),

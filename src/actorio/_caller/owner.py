@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from actorio._caller.owners import ledger_path
 from actorio._caller.pending import ERROR, HERE, VALUE, PendingResult, identity_of
-from actorio._model.errors import ObjectLostError
+from actorio._model.errors import ObjectLostError, RaySystemError
 from actorio._model.streams import Waiting
 from actorio._model.travel import files_of, kept_by, with_files
 from actorio._store.values import size_of
@@ -43,7 +43,10 @@ _FREED = (
     "does not keep its value"
 )
 
-_TAKEN = "the stream was passed on to several, and another one takes its items; or it was read twice"
+_TAKEN = (
+    "this stream is taken: it was passed on to several, and another one takes its items; or the value with it in it "
+    "was read twice"
+)
 
 # The method by which a stream is asked for that was passed on.
 SUBSCRIBE = "subscribe"
@@ -183,7 +186,7 @@ class _Following:
 async def _forward(connection: Connection, request: Call, flow: Flow | None) -> None:
     """Sends on the items of a stream; nobody here looks into them."""
     if flow is None:
-        error = dumps(ObjectLostError("", _TAKEN))
+        error = dumps(RaySystemError(_TAKEN))
         connection.reply_soon(connection.peer.failure(request.id, error, is_pickled_error=True))
         return
     outflow = LoopOutflow(connection, request)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from actorio._model.definition import ClassDefinition
     from actorio._model.event import ActorEvent
     from actorio._model.handle import ActorIdentity
-    from actorio._model.runtime import Flow
+    from actorio._model.runtime import Flow, Pending
 
 _NOTHING = nullcontext()
 # Pickles a value that waits for room.
@@ -219,6 +219,12 @@ class CallerRuntime:
         ready = [ref for ref, result in zip(refs, results, strict=True) if result.state != PENDING][:num_returns]
         chosen = set(map(id, ready))
         return ready, [ref for ref in refs if id(ref) not in chosen]
+
+    def block(self, pending: Pending, function: str) -> None:
+        """Blocks until a result is done."""
+        if isinstance(pending, PendingResult):
+            with self.blocking(function):
+                wait_until_done(self.calls.contexts.pump, [pending], 1, None, fails_fast=False)
 
     def blocking(self, function: str) -> AbstractContextManager[None]:
         """Returns what a wait of this thread runs in."""

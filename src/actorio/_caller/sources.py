@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import queue
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.arguments import pickled
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from actorio._model.runtime import Pending
 
 
+# Generators that are arguments: one actor can take the items of each.
+_TAKEN: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
 def has_generators(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """Is one of the arguments itself a generator?"""
     return any(inspect.isgenerator(value) or inspect.isasyncgen(value) for value in (*args, *kwargs.values()))
@@ -38,12 +43,19 @@ def replace_generators(
 
     Raises:
         RuntimeError: one is asynchronous, and no loop runs here.
+        ValueError: one is an argument of another call already.
     """
 
     def stream(value: Any) -> Any:
-        if inspect.isasyncgen(value):
-            return Stream(LoopSource(value, method.call_name, numbers))
-        return Stream(ThreadSource(value, method.call_name, numbers)) if inspect.isgenerator(value) else value
+        if not inspect.isgenerator(value) and not inspect.isasyncgen(value):
+            return value
+        if value in _TAKEN:
+            name = value.__qualname__
+            raise ValueError(f"{method.call_name}(): the generator {name} is the argument of another call already")
+        kind: type[Any] = LoopSource if inspect.isasyncgen(value) else ThreadSource
+        source = kind(value, method.call_name, numbers)
+        _TAKEN.add(value)
+        return Stream(source)
 
     return tuple(map(stream, args)), {name: stream(value) for name, value in kwargs.items()}
 
@@ -120,7 +132,13 @@ class LoopSource(_Source):
     def __init__(self, items: AsyncGenerator[Any, Any], call: str, numbers: Iterator[int]) -> None:
         super().__init__(call, numbers)
         self._items = items
-        self._loop = asyncio.get_running_loop()
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(
+                f"{call}(): an asynchronous generator goes on in the event loop that makes the call, and none runs "
+                "here. Make the call in `async def`, or pass a plain generator"
+            ) from None
         self._step: asyncio.Task[None] | None = None
         self._is_left = False
 

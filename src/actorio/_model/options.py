@@ -121,7 +121,6 @@ _NOT_YET: Final = frozenset(
         "enable_task_events",
         "tensor_transport",
         "enable_tensor_transport",
-        "_generator_backpressure_num_objects",
         "_metadata",
         "_labels",
         "engine",
@@ -168,6 +167,8 @@ def with_defaults(table: Table, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(table: Table, name: str, value: Any, where: str) -> str:
+    if name == "_generator_backpressure_num_objects":
+        return f"{where}: {name}={value!r}: write window={value!r}"
     if name in _NOT_YET:
         return f"{where}: {name}={value!r}: the option {name} of Ray is not supported here yet"
     import difflib  # only needed to word an error

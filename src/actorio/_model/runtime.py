@@ -156,6 +156,13 @@ class Runtime(Protocol):
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """Blocks until ``num_returns`` are done; returns the done and the others."""
 
+    def block(self, pending: Pending, function: str) -> None:
+        """Blocks until a result is done; ``function`` is what the user has called.
+
+        Raises:
+            RuntimeError: this thread must not wait.
+        """
+
     def blocking(self, function: str) -> AbstractContextManager[None]:
         """Returns what a wait of this thread runs in.
 

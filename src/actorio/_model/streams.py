@@ -1,11 +1,12 @@
 """Streams: the values of a generator that runs in another process, as they come.
 
-`ObjectRefGenerator` gives references, as Ray's does; `Stream` gives the values. One task or thread at a time takes
-items from either. Either can be sent to another process, which goes on with it.
+`ObjectRefGenerator` gives references, as Ray's does; `Stream` gives the values. Several tasks or threads may take items
+from one: each gets the next that nobody has. Either can be sent to another process, which goes on with it.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from actorio._model import runtime
@@ -29,6 +30,8 @@ class _Items:
         self._flow = flow
         self._next: Pending | None = None
         self._is_over = False
+        # A signal's handler may take an item in the midst of this.
+        self._guard = threading.RLock()
         # What another process needs to go on with it: it is that one's now.
         self._exported: tuple[Any, ...] | None = None
 
@@ -36,27 +39,55 @@ class _Items:
         """Returns the next item; the same one until it has been taken."""
         if self._exported is not None:
             raise RuntimeError(f"{self!r} has been passed on to another process, which takes its items now")
-        if self._next is None:
-            self._next = self._flow.next()
-        return self._next
+        with self._guard:
+            if self._next is None:
+                self._next = self._flow.next()
+            return self._next
 
-    def _take(self) -> Pending | None:
-        """Takes the next item, which is done; None at the end."""
-        pending, self._next = self._upcoming(), None
-        if self._flow.is_end(pending):
-            self._is_over = True
-            return None
-        return pending
+    def _take(self, pending: Pending) -> bool:
+        """Takes an item; returns False when another task or thread was quicker."""
+        with self._guard:
+            is_mine = self._next is pending
+            if is_mine:
+                self._next = None
+        return is_mine
 
-    def _block(self) -> None:
-        pending = self._upcoming()
-        if not pending.is_done():
-            runtime.of_handles().wait([ObjectRef(pending)], 1, None)
+    def _next_item(self) -> Pending:
+        """Blocks until the next item is there, and takes it.
 
-    def _wait(self) -> Generator[Any, None, None]:
-        pending = self._upcoming()
-        if not pending.is_done():
-            yield from pending.wait_done()
+        Raises:
+            StopIteration: there is none.
+        """
+        while not self._is_over:
+            pending = self._upcoming()
+            if not pending.is_done():
+                runtime.of_handles().block(pending, f"{type(self).__name__}.__next__")
+            if self._is_last(pending):
+                break
+            if self._take(pending):
+                return pending
+        raise StopIteration
+
+    async def _awaited_item(self) -> Pending:
+        """Waits until the next item is there, and takes it.
+
+        Raises:
+            StopAsyncIteration: there is none.
+        """
+        while not self._is_over:
+            pending = self._upcoming()
+            if not pending.is_done():
+                await Waiting(pending.wait_done())
+            if self._is_last(pending):
+                break
+            if self._take(pending):
+                return pending
+        raise StopAsyncIteration
+
+    def _is_last(self, pending: Pending) -> bool:
+        is_last = self._flow.is_end(pending)
+        self._is_over = self._is_over or is_last
+        return is_last
 
     def close(self) -> None:
         """Takes no more items: the generator is closed where it runs, and its ``finally`` runs. Does not wait."""
@@ -96,26 +127,14 @@ class ObjectRefGenerator(_Items):
 
     def __next__(self) -> ObjectRef[Any]:
         """Blocks until the next item is there."""
-        if self._is_over:
-            raise StopIteration
-        self._block()
-        pending = self._take()
-        if pending is None:
-            raise StopIteration
-        return ObjectRef(pending)
+        return ObjectRef(self._next_item())
 
     def __aiter__(self) -> ObjectRefGenerator:
         return self
 
     async def __anext__(self) -> ObjectRef[Any]:
         """Waits for the next item. Safe to cancel: the item is there the next time."""
-        if self._is_over:
-            raise StopAsyncIteration
-        await Waiting(self._wait())
-        pending = self._take()
-        if pending is None:
-            raise StopAsyncIteration
-        return ObjectRef(pending)
+        return ObjectRef(await self._awaited_item())
 
     def upcoming(self) -> ObjectRef[Any]:
         """Returns a reference to what the next item, or the end, will be; to be waited for, and not to be read."""
@@ -146,13 +165,7 @@ class Stream(_Items, Generic[T]):
 
     def __next__(self) -> T:
         """Blocks until the next value is there."""
-        if self._is_over:
-            raise StopIteration
-        self._block()
-        pending = self._take()
-        if pending is None:
-            raise StopIteration
-        value: T = pending.value()
+        value: T = self._next_item().value()
         return value
 
     def __aiter__(self) -> Stream[T]:
@@ -160,14 +173,7 @@ class Stream(_Items, Generic[T]):
 
     async def __anext__(self) -> T:
         """Waits for the next value. Safe to cancel: the value is there the next time."""
-        if self._is_over:
-            raise StopAsyncIteration
-        if not self._upcoming().is_done():
-            await Waiting(self._wait())
-        pending = self._take()
-        if pending is None:
-            raise StopAsyncIteration
-        value: T = pending.value()
+        value: T = (await self._awaited_item()).value()
         return value
 
     async def aclose(self) -> None:

@@ -9,7 +9,7 @@ from actorio._model.actor_options import NAME_OPTIONS as _NAME_OPTIONS
 from actorio._model.handle import ActorHandle, ActorMethod, identity_of
 from actorio._model.options import validate
 from actorio._model.reference import ObjectRef, pending_of
-from actorio._model.streams import ObjectRefGenerator
+from actorio._model.streams import ObjectRefGenerator, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,5 +197,7 @@ def _kind_of(value: object) -> str:
         other = next((item for item in value if not isinstance(item, ObjectRef)), None)
         return f"a list with {_kind_of(other)} in it"
     name = type(value).__name__
+    if isinstance(value, ObjectRefGenerator | Stream):
+        return f"a{'n' if name[0] == 'O' else ''} {name}: take its items in a `for` or an `async for`"
     hint = f": call the method with .remote(...), as in {value!r}.remote()" if isinstance(value, ActorMethod) else ""
     return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}{hint}"

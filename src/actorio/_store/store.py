@@ -229,6 +229,9 @@ class Store:
         """
         with self._turn():
             self._note_gone(first)
+            # One that was being noted when Ctrl-C came.
+            for lost in [each for each in list(self._full) if each() is None]:
+                self._note_gone(lost)
             now = time.monotonic()
             warm = [each for each in self._warm[-_MAX_WARM:] if each.since + WARM > now]
             if len(warm) < len(self._warm):

@@ -280,8 +280,8 @@ def _type_name(value: Any) -> str:
 
 
 _GENERATORS: Final = (
-    "Send a list of its items instead; a method that is itself a generator streams them, and so does a generator that "
-    "is a whole argument of a call."
+    "Send a list of its items instead. A method that is itself a generator streams them, unless num_returns says "
+    "otherwise, and so does a generator that is a whole argument of a method or function."
 )
 _REMEDIES: Final = {
     "generator": _GENERATORS,

@@ -9,6 +9,8 @@ _PACKAGE = __name__.partition(".")[0]
 _INSTEAD = {
     "get": "`await ref`, or `await asyncio.gather(*refs)` for several",
     "wait": "`done, pending = await asyncio.wait(refs)`",
+    "Stream.__next__": "`async for value in stream`",
+    "ObjectRefGenerator.__next__": "`async for ref in refs`",
     "Queue.get": "`await queue.get_async()`",
     "Queue.put": "`await queue.put_async(item)`",
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from actorio._wire.messages import Call
 from actorio._worker.ending import PATIENCE
 from actorio._worker.executor import ActorEndsError, Delivered
-from actorio._worker.flowing import flow_on_loop
+from actorio._worker.flowing import first_of, flow_on_loop
 from actorio._worker.inspection import Meter
 from actorio._worker.mailbox import Mailbox
 
@@ -107,6 +107,8 @@ class LoopDispatcher:
             if call[1].window:
                 await flow_on_loop(executor, call, value)
                 value = None
+            elif call[1].returns > 1 and inspect.isasyncgen(value):
+                value = await first_of(value, call[1].returns + 1)
             frame = executor.reply(call, value)
         except BaseException as error:  # whatever a method raises is its caller's
             if self._is_cut_off:

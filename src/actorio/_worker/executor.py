@@ -202,7 +202,7 @@ class Executor:
         if isinstance(value, Iterator | AsyncIterator):
             return value
         what = f"{self._name_of(call)}() returned {type(value).__name__}, which is no generator"
-        raise ValueError(f'{what}, but num_returns="streaming": write `yield`, or call it without that')
+        raise ValueError(f"{what}, but was called for a stream: write `yield` in it, or call it with a plain .remote()")
 
     def item(self, call: Delivered, value: Any) -> tuple[bytes, int]:
         """Returns the frame with the next item of a stream, and how many bytes the item takes.

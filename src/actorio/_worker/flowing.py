@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from actorio._transport.outflow import END, LoopOutflow, ThreadOutflow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
     from contextlib import AbstractContextManager
 
     from actorio._worker.executor import Delivered, Executor
@@ -61,3 +61,16 @@ async def flow_on_loop(executor: Executor, call: Delivered, value: Any) -> None:
             await items.aclose()
         elif inspect.isgenerator(items):
             items.close()
+
+
+async def first_of(items: AsyncGenerator[Any, Any], count: int) -> list[Any]:
+    """Returns so many items at most, and closes the generator."""
+    found: list[Any] = []
+    try:
+        while len(found) < count:
+            found.append(await anext(items))
+    except StopAsyncIteration:
+        pass
+    finally:
+        await items.aclose()
+    return found
