@@ -9,7 +9,7 @@ import select
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 
 class Descriptor:
@@ -26,7 +26,7 @@ class Descriptor:
 
     def __init__(self, fd: int) -> None:
         self._file = select.epoll.fromfd(fd)
-        self.mapping: Callable[[], Any] | None = None
+        self.mapping: Any = None
 
     def fileno(self) -> int:
         """Returns the descriptor."""

@@ -14,17 +14,17 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-_PROTOCOL: Final = 5
+PROTOCOL: Final = 5
 APART: Final = 16 << 10
 """From how many bytes on a buffer is kept out of the pickle of a large value, to be read without a copy."""
 # Looked for from the end, which takes half of the time.
-_MAIN: Final = b"__main__"
+MAIN: Final = b"__main__"
 _MAX_DEPTH: Final = 40
 _KEY_LIMIT: Final = 40
 _MAX_PROBES: Final = 5_000
 
 # How C pickle says that it cannot; a user's own error in `__reduce__` would come again from cloudpickle.
-_REFUSALS: Final = (pickle.PicklingError, AttributeError, TypeError)
+REFUSALS: Final = (pickle.PicklingError, AttributeError, TypeError)
 
 
 class UnpicklableError(TypeError):
@@ -41,11 +41,11 @@ def dumps(value: Any) -> bytes:
         Exception: Whatever the value's own pickling raises; `explain` says what is to blame.
     """
     try:
-        data = pickle.dumps(value, _PROTOCOL)
-    except _REFUSALS:
+        data = pickle.dumps(value, PROTOCOL)
+    except REFUSALS:
         return _dumps_by_value(value)
     # The search may hit a string or an array by chance: then cloudpickle only takes a little longer.
-    return _dumps_by_value(value) if data.rfind(_MAIN) >= 0 else data
+    return _dumps_by_value(value) if data.rfind(MAIN) >= 0 else data
 
 
 class LargeBufferError(Exception):
@@ -59,13 +59,13 @@ def dumps_small(value: Any) -> bytes:
         LargeBufferError: It has; `dumps_apart` is for such values.
     """
     try:
-        data = pickle.dumps(value, _PROTOCOL, buffer_callback=_refuse_large)
-    except _REFUSALS:
-        return _dumps_by_value(value, _refuse_large)
-    return _dumps_by_value(value, _refuse_large) if data.rfind(_MAIN) >= 0 else data
+        data = pickle.dumps(value, PROTOCOL, buffer_callback=refuse_large)
+    except REFUSALS:
+        return _dumps_by_value(value, refuse_large)
+    return _dumps_by_value(value, refuse_large) if data.rfind(MAIN) >= 0 else data
 
 
-def _refuse_large(buffer: pickle.PickleBuffer) -> bool:
+def refuse_large(buffer: pickle.PickleBuffer) -> bool:
     if memoryview(buffer).nbytes < APART:
         return True
     raise LargeBufferError
@@ -82,11 +82,11 @@ def dumps_apart(value: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
         return False
 
     try:
-        data = pickle.dumps(value, _PROTOCOL, buffer_callback=is_kept_in)
-    except _REFUSALS:
+        data = pickle.dumps(value, PROTOCOL, buffer_callback=is_kept_in)
+    except REFUSALS:
         pass
     else:
-        if data.rfind(_MAIN) < 0:
+        if data.rfind(MAIN) < 0:
             return data, buffers
     buffers.clear()
     return _dumps_by_value(value, is_kept_in), buffers
@@ -94,7 +94,7 @@ def dumps_apart(value: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
 
 def _dumps_by_value(value: Any, is_kept_in: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes:
     file = io.BytesIO()
-    _pickler()(file, protocol=_PROTOCOL, buffer_callback=is_kept_in).dump(value)
+    _pickler()(file, protocol=PROTOCOL, buffer_callback=is_kept_in).dump(value)
     return file.getvalue()
 
 
@@ -241,7 +241,7 @@ def _global_names(code: types.CodeType) -> set[str]:
 
 def _parts_of_object(value: Any) -> Iterator[tuple[str, Any]]:
     try:
-        reduced = value.__reduce_ex__(_PROTOCOL)
+        reduced = value.__reduce_ex__(PROTOCOL)
     except Exception:
         return  # It refuses as a whole: the culprit itself.
     if not isinstance(reduced, tuple):

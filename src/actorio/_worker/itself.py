@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from actorio._model.argument import OWN
+from actorio._store import values
 from actorio._wire import payload
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # Pickling runs in frames of these: a user who pickles the instance for himself gets what he always got.
 _SENDERS = (
     payload.dumps.__code__,
+    values.dumps.__code__,
     payload.dumps_small.__code__,
     payload.dumps_apart.__code__,
     payload._dumps_by_value.__code__,  # noqa: SLF001  # cloudpickle's side of it
