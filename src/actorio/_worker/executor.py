@@ -240,6 +240,9 @@ class Executor:
         connection, request, _ = call
         try:
             failure = self._describe(call, error)
+        except StopRequestedError:
+            # SIGTERM has come while the exception was looked at.
+            raise
         except BaseException:
             # The exception resists being looked at; its caller gets an answer all the same.
             name = type(error).__qualname__
