@@ -130,6 +130,19 @@ def test_a_hook_that_asks_for_the_end_asks_for_what_is_under_way(kind, session, 
     assert notes(tmp_path / "notes") == TIDY
 
 
+def test_a_sigterm_while_a_hook_runs_lets_it_finish(session, tmp_path):
+    class Closing(people.Plain):
+        def __ray_shutdown__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            note(tmp_path / "notes", "closed")
+
+    actor = actorio.remote(Closing).remote()
+    pid = actorio.get(actor.pid.remote())
+    actor.__ray_terminate__.remote()
+    assert ends(pid)
+    assert notes(tmp_path / "notes") == ["closed"]
+
+
 @pytest.mark.parametrize("kind", ["plain", "async"])
 def test_a_hook_can_call_others(kind, session, tmp_path):
     class Closing(people.Async if kind == "async" else people.Plain):

@@ -130,6 +130,7 @@ class Lifecycle:
         if isinstance(message, Forked):
             self._actors_by_pid[message.pid] = message.actor_id
             self.perform(self._registry.forked(message.actor_id, message.pid, now))
+            self.outputs.begin(message.actor_id)
         elif isinstance(message, Exited):
             tail = self.outputs.finish(self._actors_by_pid.pop(message.pid, ""))
             self.perform(self._registry.exited(message.pid, message.code, tail, now))

@@ -86,9 +86,13 @@ class Outputs:
         self._loop = loop
         self._on_output = on_output
         self._pipes: dict[str, tuple[Pipe, Pipe]] = {}
+        # The ends to read of those whose processes are being made.
+        self._coming: dict[str, tuple[int, int]] = {}
 
     def open(self, actor_id: str) -> tuple[tuple[int, int], tuple[int, int]]:
         """Makes an actor's pipes; returns the ends to write to, for stdout and stderr, and the ends that are read.
+
+        Nothing is read before `begin`: an actor may print before it is known who it is.
 
         Raises:
             OSError: descriptors have run out.
@@ -100,8 +104,14 @@ class Outputs:
             os.close(out_read)
             os.close(out_write)
             raise
-        self.adopt(actor_id, (out_read, err_read))
+        self._coming[actor_id] = (out_read, err_read)
         return (out_write, err_write), (out_read, err_read)
+
+    def begin(self, actor_id: str) -> None:
+        """Reads an actor's pipes from now on: its process is known."""
+        reading = self._coming.pop(actor_id, None)
+        if reading is not None:
+            self.adopt(actor_id, reading)
 
     def adopt(self, actor_id: str, reading: Sequence[int]) -> None:
         """Reads pipes from now on: those ends of an actor's stdout and stderr."""
@@ -113,6 +123,7 @@ class Outputs:
 
     def finish(self, actor_id: str) -> list[str]:
         """Reads the rest of a dead actor's output; returns the last lines of its standard error."""
+        self.begin(actor_id)
         pipes = self._pipes.pop(actor_id, None)
         if pipes is None:
             return []
@@ -123,7 +134,7 @@ class Outputs:
 
     def finish_all(self) -> None:
         """Reads the rest of everybody's output."""
-        for actor_id in list(self._pipes):
+        for actor_id in [*self._pipes, *self._coming]:
             self.finish(actor_id)
 
     def pause(self) -> None:

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import FrameType
 
+# How long the last answers have to leave when a threaded actor ends, in seconds.
+_FAREWELL = 1.0
 # CPython specialises code after a few dozen rounds.
 _WARM_UP_ROUNDS = 20
 
@@ -148,6 +150,8 @@ class _Life:
         )
         self.executor: Executor | None = None
         self.dispatcher: LoopDispatcher | None = None
+        # The loop of a threaded actor's mailbox.
+        self._mailbox_loop: asyncio.AbstractEventLoop | None = None
         # What a call that waits for others runs in, where it makes room for another one.
         self.resting: Callable[[], AbstractContextManager[None]] | None = None
         # May SIGTERM interrupt the main thread where it is? And has it come?
@@ -274,6 +278,7 @@ class _Life:
 
     def _end_by_signal(self) -> NoReturn:
         if self.ending.claim():
+            self._let_answers_leave()
             self.ending.run_hook(self.executor)
             leave_by_signal()
         _leave_it_to_another_thread()
@@ -286,16 +291,26 @@ class _Life:
             raise StopRequestedError
 
     def _end_in_thread(self, dispatcher: ThreadDispatcher, end: ActorEndsError) -> NoReturn:
+        # A SIGTERM must not interrupt the end in the midst: nobody else would go on with it.
+        self._is_interruptible = False
         if self.ending.claim():
             if end.cause is not None:
                 self.ending.say_why(end.cause)
             dispatcher.finish(PATIENCE if end.lets_others_finish else 0.0)
+            self._let_answers_leave()
             self.ending.run_hook(self.executor)
             leave(end.code)
         _leave_it_to_another_thread()
 
+    def _let_answers_leave(self) -> None:
+        """Waits for the mailbox's loop, which sends the answers that wait for company."""
+        if self._mailbox_loop is not None:
+            have_left = threading.Event()
+            self._mailbox_loop.call_soon_threadsafe(have_left.set)
+            have_left.wait(_FAREWELL)
+
     def _serve(self, dispatcher: ThreadDispatcher, rouser: Rouser) -> None:
-        loop = new_loop()
+        self._mailbox_loop = loop = new_loop()
         rouser.listen(loop)
         Server(loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back)
         loop.run_forever()
