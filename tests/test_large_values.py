@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import gc
 import os
-import time
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import psutil
 import pyarrow as pa
 import pytest
 from tests.large import Coroutine, Plain, addresses_in_memory, total, values_open
-from tests.programs import output_of
+from tests.programs import output_of, wait_until
 
 import actorio
 from actorio._model.init_options import InitOptions
@@ -21,16 +20,6 @@ from actorio._store.values import SLOT
 MIB = 1 << 20
 
 pytestmark = pytest.mark.usefixtures("session")
-
-
-def comes_true(question, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not question():
-        if time.monotonic() > deadline:
-            return False
-        gc.collect()
-        time.sleep(0.01)
-    return True
 
 
 def ones(size=MIB):
@@ -211,7 +200,7 @@ def test_an_idle_actor_has_nothing_of_its_last_call(cls):
     actor = cls.remote()
     assert actorio.get(actor.files.remote()) == 0
     assert actorio.get(actor.total.remote(ones())) == MIB
-    assert comes_true(lambda: actorio.get(actor.files.remote()) == 0)
+    assert wait_until(lambda: actorio.get(actor.files.remote()) == 0)
 
 
 def test_values_of_a_killed_process_stay_with_those_who_have_them():
@@ -239,7 +228,7 @@ def test_nothing_is_left_open_when_everything_has_been_dropped():
     assert values_open(os.getpid()) > before
     del refs, values
     # What is warm is kept for the next value, so it is taken for some.
-    assert comes_true(SLOT.store._cool)
+    assert wait_until(SLOT.store._cool)
     SLOT.store._warm.clear()
     assert values_open(os.getpid()) <= before
 
@@ -259,7 +248,7 @@ def test_results_for_loops_that_have_closed_are_read_and_let_go():
     asyncio.run(asyncio.sleep(0))
     assert actorio.get(actor.make.remote(10)).sum() == 10
     SLOT.store._warm.clear()
-    assert comes_true(lambda: values_open(os.getpid()) <= before + 1)
+    assert wait_until(lambda: values_open(os.getpid()) <= before + 1)
 
 
 def test_ctrl_c_in_a_put_or_get_leaves_nothing():

@@ -8,6 +8,7 @@ import time
 import weakref
 
 import pytest
+from tests.programs import wait_until
 from tests.refs import Keeper
 
 import actorio
@@ -17,15 +18,6 @@ from actorio.exceptions import ObjectLostError, OwnerDiedError
 pytestmark = pytest.mark.usefixtures("session")
 
 
-def comes_true(question, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not question():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True
-
-
 def put(value):
     """Return a new reference, and what tells whether its value is still there."""
     ref = actorio.put(value)
@@ -33,7 +25,7 @@ def put(value):
 
 
 def is_freed(value):
-    return comes_true(lambda: value() is None)
+    return wait_until(lambda: value() is None)
 
 
 def is_running(pid):
@@ -168,7 +160,7 @@ def test_ten_thousand_references_come_and_go(keeper):
         values += watches
         assert actorio.get(keeper.sum_of.remote(list(refs))) == 500
         del refs
-    assert comes_true(lambda: not any(value() is not None for value in values))
+    assert wait_until(lambda: not any(value() is not None for value in values))
 
 
 def test_a_result_that_is_not_there_yet_can_be_passed_on(keeper, other):
@@ -188,7 +180,7 @@ def test_an_actor_whose_value_somebody_has_stays_and_ends_when_nobody_has():
     assert actorio.get(ref) == "v"
     assert is_running(pid)
     del ref
-    assert comes_true(lambda: not is_running(pid))
+    assert wait_until(lambda: not is_running(pid))
 
 
 def test_a_value_of_an_actor_is_passed_on_by_another(keeper, other):
@@ -204,7 +196,7 @@ def test_a_value_whose_owner_was_killed_is_lost_in_words(keeper, other):
     actorio.get(keeper.pass_on.remote("made", other))
     pid = actorio.get(keeper.pid.remote())
     actorio.kill(keeper)
-    assert comes_true(lambda: not is_running(pid))
+    assert wait_until(lambda: not is_running(pid))
     with pytest.raises(OwnerDiedError, match=r"the process that owns the result of put\(\) has ended"):
         actorio.get(ref)
     with pytest.raises(OwnerDiedError):
@@ -252,7 +244,7 @@ def test_a_result_that_its_caller_dies_before_reading_keeps_nothing(keeper):
     dying = Keeper.remote()
     with pytest.raises(actorio.exceptions.ActorDiedError):
         actorio.get(dying.die_with_results_unread.remote(keeper))
-    assert comes_true(lambda: not actorio.get(keeper.owns_anything.remote()), 30)
+    assert wait_until(lambda: not actorio.get(keeper.owns_anything.remote()), 30)
 
 
 # --- wrong ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from tests.flowing import Coroutine, Plain, slow_squares, squares
+from tests.programs import wait_until
 
 import actorio
 from actorio.exceptions import ActorDiedError, RayError, UnpicklableError
@@ -18,15 +19,6 @@ from actorio.exceptions import ActorDiedError, RayError, UnpicklableError
 pytestmark = pytest.mark.usefixtures("session")
 
 each_kind = pytest.mark.parametrize("cls", [Plain, Coroutine])
-
-
-def comes_true(question, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not question():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 async def listed(items):
@@ -202,7 +194,7 @@ def test_the_maker_is_at_most_a_window_ahead(window):
 def test_the_maker_in_a_thread_is_at_most_a_window_ahead():
     actor = Plain.options(max_concurrency=2).remote()
     stream = actor.count.options(window=5).stream(1000)
-    assert comes_true(lambda: actorio.get(actor.made_so_far.remote()) == 5)
+    assert wait_until(lambda: actorio.get(actor.made_so_far.remote()) == 5)
     for taken in range(1, 20):
         next(stream)
         assert actorio.get(actor.made_so_far.remote()) <= taken + 5
@@ -213,7 +205,7 @@ def test_large_items_are_held_by_their_size():
     actor = Plain.options(max_concurrency=2).remote()
     stream = actor.arrays.stream(20, 20 << 20)
     # 64 MiB may be on their way.
-    assert comes_true(lambda: actorio.get(actor.made_so_far.remote()) >= 3)
+    assert wait_until(lambda: actorio.get(actor.made_so_far.remote()) >= 3)
     assert next(stream)[0] == 0
     assert actorio.get(actor.made_so_far.remote()) <= 5
     assert len(list(stream)) == 19
@@ -242,7 +234,7 @@ def test_leaving_the_loop_closes_the_generator(cls):
         if value == 3:
             break
     del value
-    assert comes_true(lambda: actorio.get(actor.closed_so_far.remote()) == ["count"])
+    assert wait_until(lambda: actorio.get(actor.closed_so_far.remote()) == ["count"])
     made = actorio.get(actor.made_so_far.remote())
     assert actorio.get(actor.made_so_far.remote()) == made < 10_000
 
@@ -260,7 +252,7 @@ def test_leaving_an_asynchronous_loop_closes_the_generator(cls):
 
     actor = cls.remote()
     asyncio.run(main(actor))
-    assert comes_true(lambda: sorted(actorio.get(actor.closed_so_far.remote())) == ["closed", "count", "with"])
+    assert wait_until(lambda: sorted(actorio.get(actor.closed_so_far.remote())) == ["closed", "count", "with"])
 
 
 @each_kind
@@ -269,7 +261,7 @@ def test_dropping_the_references_closes_the_generator(cls):
     refs = actor.count.remote(10**9)
     assert actorio.get(next(refs)) == 0
     del refs
-    assert comes_true(lambda: actorio.get(actor.closed_so_far.remote()) == ["count"])
+    assert wait_until(lambda: actorio.get(actor.closed_so_far.remote()) == ["count"])
 
 
 def test_what_an_asynchronous_generator_waits_for_is_cancelled():
@@ -277,7 +269,7 @@ def test_what_an_asynchronous_generator_waits_for_is_cancelled():
     stream = actor.never.stream()
     assert next(stream) == 1
     stream.close()
-    assert comes_true(lambda: actorio.get(actor.closed_so_far.remote()) == ["never"])
+    assert wait_until(lambda: actorio.get(actor.closed_so_far.remote()) == ["never"])
     assert list(stream) == []
 
 
@@ -302,7 +294,7 @@ def test_a_killed_taker_closes_the_generator(cls):
 
     taker = Taker.remote()
     os.kill(actorio.get(taker.take.remote(actor)), signal.SIGKILL)
-    assert comes_true(lambda: actorio.get(actor.closed_so_far.remote()) == ["count"])
+    assert wait_until(lambda: actorio.get(actor.closed_so_far.remote()) == ["count"])
 
 
 def test_an_await_that_is_cancelled_loses_no_item():
@@ -430,7 +422,7 @@ def test_a_stream_goes_through_many_hands():
 def test_who_leaves_a_stream_that_was_passed_on_closes_its_generator(cls):
     maker, taker = Plain.options(max_concurrency=2).remote(), cls.remote()
     assert actorio.get(taker.first.remote(maker.count.stream(10**9))) == 0
-    assert comes_true(lambda: actorio.get(maker.closed_so_far.remote()) == ["count"])
+    assert wait_until(lambda: actorio.get(maker.closed_so_far.remote()) == ["count"])
 
 
 def test_an_error_comes_in_its_place_though_the_stream_was_passed_on():
@@ -444,7 +436,7 @@ def test_the_taker_of_a_stream_that_was_passed_on_holds_its_maker():
     relayed = taker.relay.options(window=2).stream(maker.count.options(window=3).stream(10**9))
     assert next(relayed) == 1
     # Each of those who pass it on may have a window of their own.
-    assert comes_true(lambda: actorio.get(maker.made_so_far.remote()) > 100)
+    assert wait_until(lambda: actorio.get(maker.made_so_far.remote()) > 100)
     made = 0
     while made != (made := actorio.get(maker.made_so_far.remote())):
         time.sleep(0.05)
@@ -505,7 +497,7 @@ def test_an_actor_that_takes_no_more_closes_the_generator(cls):
             closed.append(True)
 
     assert actorio.get(cls.remote().first.remote(numbers())) == 0
-    assert comes_true(lambda: closed)
+    assert wait_until(lambda: closed)
     assert len(made) < 1000
 
 
