@@ -1,10 +1,12 @@
-"""How far a generator may be ahead of who takes its items."""
+"""How far a generator may be ahead of who takes its items, and whether anybody does."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actorio._model.streams import FLOW_BYTES
-from actorio._transport.outflow import Allowance
+from actorio._transport.outflow import Allowance, ThreadOutflow
+from actorio._wire.messages import Call
 
 SIZES = st.sampled_from([0, 1, 1000, FLOW_BYTES // 3, FLOW_BYTES, 2 * FLOW_BYTES])
 # Items that are sent as soon as they may be, and how many are taken in between.
@@ -29,3 +31,36 @@ def test_what_was_not_sent_cannot_be_taken():
     allowance.sent(1)
     allowance.sent(1)
     assert not allowance.is_open()
+
+
+class Connection:
+    """One whose loop's thread runs between two steps of who makes an outflow: ``then`` is what it does."""
+
+    def __init__(self, left=(), then=lambda _: None, *, is_open=True):
+        self.outflows, self.left = {}, set(left)
+        self._then, self._is_open = then, is_open
+
+    def is_open(self):
+        was_open = self._is_open
+        for outflow in self.outflows.values():
+            self._then(outflow)
+        return was_open
+
+
+@pytest.mark.parametrize(
+    ("connection", "may_go_on"),
+    [
+        (Connection(), True),
+        (Connection(left=[1, 2]), False),
+        (Connection(is_open=False), False),
+        (Connection(then=ThreadOutflow.leave), False),
+    ],
+    ids=["taken", "left before", "closed before", "left in the midst of its making"],
+)
+def test_a_stream_that_nobody_takes_does_not_begin(connection, may_go_on):
+    outflow = ThreadOutflow(connection, Call(1, "count", window=3), None)
+    assert outflow.may_go_on() == may_go_on
+    assert connection.left <= {2}
+    assert connection.outflows == {1: outflow}
+    outflow.close()
+    assert connection.outflows == {}

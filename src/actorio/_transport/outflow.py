@@ -66,8 +66,10 @@ class _Outflow:
         self.is_left = False
         self._number = request.id
         connection.outflows[request.id] = self
-        # Nobody may have waited for it to begin.
-        self.is_left = request.id in connection.left or not connection.is_open()
+        # Nobody may have waited for it to begin. From here on the loop's thread may say so as well: what it has said
+        # stays.
+        if request.id in connection.left or not connection.is_open():
+            self.is_left = True
         connection.left.discard(request.id)
 
     def grant(self, count: int) -> None:
