@@ -65,7 +65,7 @@ def dumps(value: Any, *, waits: bool = False) -> bytes:
         Exception: whatever the value's own pickling raises.
     """
     try:
-        # The commonest case first, a step shorter than by `dumps_small`: every call and reply comes here.
+        # The commonest case first, a step shorter than by `dumps_apart`: every call and reply comes here.
         data = pickle.dumps(value, wire.PROTOCOL, buffer_callback=wire.refuse_large)
     except (wire.LargeBufferError, *wire.REFUSALS):
         return _dumps_otherwise(value, waits=waits)
@@ -75,11 +75,9 @@ def dumps(value: Any, *, waits: bool = False) -> bytes:
 
 
 def _dumps_otherwise(value: Any, *, waits: bool) -> bytes:
-    try:
-        data = wire.dumps_small(value)
-    except wire.LargeBufferError:
-        return _keep(value, *wire.dumps_apart(value), waits=waits)
-    return data if len(data) < LARGE else _keep(value, data, [], waits=waits)
+    data, buffers = wire.dumps_apart(value)
+    # Lambdas and the like are small: a step shorter.
+    return data if not buffers and len(data) < LARGE else _keep(value, data, buffers, waits=waits)
 
 
 def _keep(value: Any, data: bytes, buffers: list[pickle.PickleBuffer], *, waits: bool) -> bytes:

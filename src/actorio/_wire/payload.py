@@ -52,19 +52,6 @@ class LargeBufferError(Exception):
     """A value has a buffer that is better kept out of its pickle."""
 
 
-def dumps_small(value: Any) -> bytes:
-    """Pickle a value as `dumps` does, unless it has a large buffer.
-
-    Raises:
-        LargeBufferError: It has; `dumps_apart` is for such values.
-    """
-    try:
-        data = pickle.dumps(value, PROTOCOL, buffer_callback=refuse_large)
-    except REFUSALS:
-        return _dumps_by_value(value, refuse_large)
-    return _dumps_by_value(value, refuse_large) if data.rfind(MAIN) >= 0 else data
-
-
 def refuse_large(buffer: pickle.PickleBuffer) -> bool:
     if memoryview(buffer).nbytes < APART:
         return True

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _SENDERS = (
     payload.dumps.__code__,
     values.dumps.__code__,
-    payload.dumps_small.__code__,
     payload.dumps_apart.__code__,
     payload._dumps_by_value.__code__,  # noqa: SLF001  # cloudpickle's side of it
 )
