@@ -26,7 +26,7 @@ from actorio._model.reference import ObjectRef
 from actorio._model.status import Inventory
 from actorio._model.travel import NOTED, KeepingBytes, kept_by, take_notes
 from actorio._store.store import Store
-from actorio._store.values import SLOT, dumps, open_store
+from actorio._store.values import abandon_store, close_store, dumps, open_store
 from actorio._wire import payload as wire
 from actorio._wire.payload import UnpicklableError
 
@@ -262,7 +262,7 @@ class CallerRuntime:
                 rest.callback(self._node.close)
             rest.callback(self.holdings.close)
             rest.callback(self._sharing.close)
-            rest.callback(_close_store)
+            rest.callback(close_store)
             self.calls.close()
 
     def abandon(self) -> None:
@@ -270,17 +270,9 @@ class CallerRuntime:
         if self.calls.existing_contexts is not None:
             self.calls.existing_contexts.abandon()
         self._sharing.abandon()
-        if SLOT.store is not None:
-            SLOT.store.abandon()
-        open_store(None)
+        abandon_store()
         if self._node is not None:
             self._node.abandon()
-
-
-def _close_store() -> None:
-    if SLOT.store is not None:
-        SLOT.store.close()
-    open_store(None)
 
 
 def _own_name() -> str:

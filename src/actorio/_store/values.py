@@ -40,10 +40,29 @@ class _Slot:
 SLOT = _Slot()
 
 
-def open_store(make: Callable[[], Store] | None) -> None:
-    """Says how a store is made when one is needed; None when the session ends."""
+def open_store(make: Callable[[], Store]) -> None:
+    """Says how a store is made when one is needed."""
     with SLOT.lock:
         SLOT.store, SLOT.make = None, make
+
+
+def close_store() -> None:
+    """Closes the store: the session ends."""
+    if SLOT.store is not None:
+        SLOT.store.close()
+    _forget_store()
+
+
+def abandon_store() -> None:
+    """Does the same in a forked child, where no thread of ours runs."""
+    if SLOT.store is not None:
+        SLOT.store.abandon()
+    _forget_store()
+
+
+def _forget_store() -> None:
+    with SLOT.lock:
+        SLOT.store = SLOT.make = None
 
 
 def _the_store() -> Store | None:
