@@ -16,11 +16,25 @@ if TYPE_CHECKING:
 
     from actorio._caller.lane import Lane
     from actorio._model.definition import MethodDefinition
-    from actorio._model.runtime import Pending
+    from actorio._model.runtime import Flow, Pending
     from actorio._wire.frames import Payload
 
 
-class StreamResult(PendingResult):
+class CommonFlow:
+    """What all kinds of `Flow` have in common."""
+
+    __slots__ = ()
+
+    def export(self: Flow) -> tuple[Any, ...]:
+        """See `Flow.export`."""
+        return HERE.export_flow(self)
+
+    def is_end(self, pending: Pending) -> bool:
+        """See `Flow.is_end`."""
+        return getattr(pending, "make_error", None) is end_of_stream
+
+
+class StreamResult(CommonFlow, PendingResult):
     """The result of a streaming call: None when the last item has come, or an error.
 
     Args:
@@ -122,14 +136,6 @@ class StreamResult(PendingResult):
                 self._waiting.remove(pending)
             elif isinstance(pending, PendingResult) and pending.state == VALUE:
                 self._items.appendleft(pending.payload)
-
-    def export(self) -> tuple[Any, ...]:
-        """See `Flow.export`."""
-        return HERE.export_flow(self)
-
-    def is_end(self, pending: Pending) -> bool:
-        """See `Flow.is_end`."""
-        return getattr(pending, "make_error", None) is end_of_stream
 
     def _grant(self, payload: Payload) -> None:
         """An item has been taken: says so, when it was half of what may be on its way."""

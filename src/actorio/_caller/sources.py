@@ -12,7 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.arguments import pickled
-from actorio._caller.flows import end_of_stream
+from actorio._caller.flows import CommonFlow, end_of_stream
 from actorio._caller.pending import HERE, VALUE, PendingResult
 from actorio._model.errors import RayError, RaySystemError
 from actorio._model.streams import Stream
@@ -60,7 +60,7 @@ def replace_generators(
     return tuple(map(stream, args)), {name: stream(value) for name, value in kwargs.items()}
 
 
-class _Source:
+class _Source(CommonFlow):
     """A generator of this process, as the call behind a stream; implements `Flow`."""
 
     def __init__(self, call: str, numbers: Iterator[int]) -> None:
@@ -89,14 +89,6 @@ class _Source:
         """See `Flow.give_back`."""
         if isinstance(pending, PendingResult):
             self._given_back = pending
-
-    def export(self) -> tuple[Any, ...]:
-        """See `Flow.export`."""
-        return HERE.export_flow(self)
-
-    def is_end(self, pending: Pending) -> bool:
-        """See `Flow.is_end`."""
-        return getattr(pending, "make_error", None) is end_of_stream
 
     def leave(self) -> None:
         """See `Flow.leave`."""
