@@ -15,7 +15,7 @@ from actorio._caller.owners import ledger_path
 from actorio._caller.pending import ERROR, HERE, VALUE, PendingResult, identity_of
 from actorio._model.errors import ObjectLostError, RaySystemError
 from actorio._model.streams import Waiting
-from actorio._model.travel import files_of, kept_by, with_files
+from actorio._model.travel import framed, kept_by
 from actorio._store.values import size_of
 from actorio._transport.incoming import Incoming
 from actorio._transport.outflow import END, LoopOutflow
@@ -200,11 +200,9 @@ async def _forward(connection: Connection, request: Call, flow: Flow | None) -> 
                 _send(connection, request.id, item)
                 return
             payload = item.payload
-            files = files_of(payload)
             lent = HERE.holdings.lend_on(connection, kept_by(payload))
-            frame = connection.peer.item(request.id, payload, lent, len(files))
             outflow.allowance.sent(size_of(payload))
-            connection.reply_soon(with_files(frame, files))
+            connection.reply_soon(framed(connection.peer.item, request.id, payload, lent))
         connection.reply_soon(connection.peer.result(request.id, NONE))
     finally:
         outflow.close()
@@ -213,11 +211,8 @@ async def _forward(connection: Connection, request: Call, flow: Flow | None) -> 
 
 def _send(connection: Connection, number: int, result: PendingResult) -> None:
     if result.state == VALUE:
-        payload = result.payload
-        files = files_of(payload)
-        lent = HERE.holdings.lend_on(connection, kept_by(payload))
-        frame = connection.peer.result(number, payload, lent, len(files))
-        frame = with_files(frame, files)
+        lent = HERE.holdings.lend_on(connection, kept_by(result.payload))
+        frame = framed(connection.peer.result, number, result.payload, lent)
     elif result.state == ERROR:
         frame = connection.peer.failure(number, dumps(result.make_error()), is_pickled_error=True)
     else:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
 class _Noted(threading.local):
@@ -75,9 +75,18 @@ def files_of(data: Any) -> tuple[Any, ...]:
     return data.files if isinstance(data, KeepingBytes) else ()
 
 
-def with_files(frame: bytes, files: tuple[Any, ...]) -> bytes:
-    """Returns a frame, which keeps these files until it has left with them."""
-    return KeepingBytes.of(frame, {}, files) if files else frame
+def with_files(data: bytes, files: tuple[Any, ...]) -> bytes:
+    """Returns a frame, or payload, which keeps these files until it has left with them."""
+    return KeepingBytes.of(data, {}, files) if files else data
+
+
+def framed(answer: Callable[..., bytes], number: int, payload: bytes | bytearray, lent: tuple[Any, ...]) -> bytes:
+    """Returns the frame of an answer, which keeps the payload's files; ``answer`` is a method of `ActorPeer`."""
+    files = files_of(payload)
+    if not files:
+        # Most have none: a step shorter.
+        return answer(number, payload, lent)
+    return KeepingBytes.of(answer(number, payload, lent, len(files)), {}, files)
 
 
 def join(payloads: Sequence[bytes | bytearray]) -> bytes:

@@ -20,7 +20,7 @@ from actorio._model.ends import WISH, ActorExit
 from actorio._model.errors import RaySystemError
 from actorio._model.failure import TaskFailure
 from actorio._model.task_error import failure_of
-from actorio._model.travel import NOTED, KeepingBytes, cut, files_of, take_notes, with_files
+from actorio._model.travel import NOTED, KeepingBytes, cut, files_of, framed, take_notes, with_files
 from actorio._store import values
 from actorio._wire import payload as wire
 from actorio._wire.messages import Call
@@ -174,8 +174,7 @@ class Executor:
         lent = () if NOTED.actors is None else HERE.holdings.lend_on(connection, take_notes())
         if payload.__class__ is not KeepingBytes:
             return connection.peer.result(request.id, payload, lent)
-        files = files_of(payload)
-        return with_files(connection.peer.result(request.id, payload, lent, len(files)), files)
+        return framed(connection.peer.result, request.id, payload, lent)
 
     def _values(self, call: Delivered, value: Any) -> list[Any]:
         """Returns the values of a call with ``num_returns``.
@@ -217,8 +216,7 @@ class Executor:
             take_notes()
             raise wire.UnpicklableError(wire.explain(value, "item", self._name_of(call))) from error
         lent = () if NOTED.actors is None else HERE.holdings.lend_on(connection, take_notes())
-        files = files_of(payload)
-        return with_files(connection.peer.item(request.id, payload, lent, len(files)), files), values.size_of(payload)
+        return framed(connection.peer.item, request.id, payload, lent), values.size_of(payload)
 
     def refuse(self, call: Delivered, error: BaseException) -> bytes:
         """Returns the frame that answers a call with an error.
@@ -307,5 +305,4 @@ def _call_with_instance(instance: Any, function: Callable[..., Any], *args: Any,
 
 def _packed(payloads: list[bytes]) -> bytes:
     files = tuple(file for each in payloads for file in files_of(each))
-    whole = pack([bytes(each) for each in payloads])
-    return KeepingBytes.of(whole, {}, files) if files else whole
+    return with_files(pack([bytes(each) for each in payloads]), files)
