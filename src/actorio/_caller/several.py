@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.pending import VALUE, PendingResult
 from actorio._model.reference import ObjectRef
-from actorio._model.travel import KeepingBytes, files_of, kept_by
+from actorio._model.travel import files_of, kept_by, part_of
 from actorio._wire.parts import unpack
 
 if TYPE_CHECKING:
@@ -28,9 +27,7 @@ def split(whole: PendingResult, numbers: Iterator[int]) -> list[ObjectRef[Any]]:
             return
         kept, files = kept_by(whole.payload), iter(files_of(whole.payload))
         for part, payload in zip(parts, unpack(whole.payload), strict=True):
-            if kept or not payload:
-                payload = KeepingBytes.of(payload, kept, () if payload else tuple(islice(files, 1)))  # noqa: PLW2901
-            part.complete(VALUE, payload)
+            part.complete(VALUE, part_of(payload, kept, files))
 
     if parts:
         whole.add_callback(complete)

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
 class _Noted(threading.local):
@@ -102,7 +102,13 @@ def cut(whole: bytes | bytearray, sizes: Iterable[int]) -> list[bytes]:
     """Returns the payloads of these sizes that `join` has made one, with their files and without their holds."""
     files, start, payloads = iter(files_of(whole)), 0, []
     for size in sizes:
-        payload = bytes(whole[start : start + size])
-        payloads.append(payload if size else KeepingBytes.of(payload, {}, tuple(islice(files, 1))))
+        payloads.append(part_of(bytes(whole[start : start + size]), {}, files))
         start += size
     return payloads
+
+
+def part_of(payload: bytes, holds: dict[str, Any], files: Iterator[Any]) -> bytes:
+    """Returns one of several payloads that were one, with what it keeps: the next file if it has no bytes."""
+    if payload and not holds:
+        return payload
+    return KeepingBytes.of(payload, holds, () if payload else tuple(islice(files, 1)))
