@@ -122,11 +122,11 @@ class Calls:
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> ObjectRef[Any]:
-        """Makes a call whose arguments could not be pickled, with streams in the place of generators."""
+        """Makes a call whose arguments could not be pickled: with generators among them, as one with references."""
         if not has_generators(args, kwargs):
             blame_arguments(args, kwargs, method, error)
             raise error
-        return self.call(identity, method, *replace_generators(args, kwargs, method, self._numbers))
+        return self._call_with_references(identity, method, args, kwargs)
 
     def call_in(
         self,
