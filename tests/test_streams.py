@@ -201,6 +201,23 @@ def test_the_maker_in_a_thread_is_at_most_a_window_ahead():
     assert len(list(stream)) == 1000 - 19
 
 
+def test_a_function_that_returns_an_iterator_is_held_by_its_window_too(tmp_path):
+    @actorio.remote
+    def count(path):
+        def step(number):
+            with path.open("a") as made:
+                made.write("x")
+            return number
+
+        return map(step, range(100))
+
+    stream = count.options(window=3).stream(tmp_path / "made")
+    for taken in range(1, 20):
+        next(stream)
+        assert (tmp_path / "made").stat().st_size <= taken + 3
+    assert len(list(stream)) == 100 - 19
+
+
 def test_large_items_are_held_by_their_size():
     actor = Plain.options(max_concurrency=2).remote()
     stream = actor.arrays.stream(20, 20 << 20)

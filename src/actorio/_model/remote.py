@@ -152,7 +152,7 @@ class RemoteFunction:
     def stream(self, /, *args: Any, **kwargs: Any) -> Stream[Any]:
         """Runs a generator function in a worker; returns its values as they come: see `ActorMethod.stream`."""
         current, definition, payload = self._prepare(args, kwargs)
-        manner = self._manner if self._manner.window else self._manner._replace(window=DEFAULT_WINDOW)
+        manner = self._manner._replace(window=self._options.get("window", DEFAULT_WINDOW))
         return Stream(current.stream_task(manner, definition, payload, args, kwargs))
 
     def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Runtime, MethodDefinition, bytes]:
