@@ -86,7 +86,7 @@ class MethodDefinition:
             name=name or str(getattr(function, "__name__", type(function).__name__)),
             owner=owner,
             is_async=any(map(_is_async, layers)),
-            is_generator=any(map(_is_generator, layers)),
+            is_generator=any(map(is_generator, layers)),
             binding=binding,
             parameters=parameters,
             min_positional=positional.count(False),
@@ -227,7 +227,8 @@ def _is_async(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
-def _is_generator(function: Any) -> bool:
+def is_generator(function: Any) -> bool:
+    """Say whether calling a function gives a generator, plain or async. What it wraps is not looked at."""
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 

@@ -15,7 +15,7 @@ from actorio._model.actor_options import (
     ActorOptions,
     Manner,
 )
-from actorio._model.definition import ClassDefinition, MethodDefinition
+from actorio._model.definition import ClassDefinition, MethodDefinition, is_generator
 from actorio._model.errors import ActorClassInheritanceException
 from actorio._model.options import validate, with_defaults
 from actorio._model.streams import ObjectRefGenerator, Stream
@@ -122,7 +122,7 @@ class RemoteFunction:
             chosen["max_retries"],
             chosen["retry_exceptions"],
             chosen["window"],
-            is_generator=inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function),
+            is_generator=is_generator(function),
         )
         self._definition: MethodDefinition | None = None
         self._payload: bytes | None = None
