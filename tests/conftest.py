@@ -170,12 +170,12 @@ class Sessions:
         self.is_open = False
 
     @contextlib.contextmanager
-    def open(self, owner: str) -> Iterator[Any]:
+    def open(self, owner: str, options: dict[str, Any] | None = None) -> Iterator[Any]:
         """Run a session from `init` to `shutdown` and see that nothing of it is left."""
         before = Before(self.processes)
         self.is_open = True
         try:
-            context = actorio.init()
+            context = actorio.init(**options or {})
             try:
                 yield context
             finally:
@@ -225,8 +225,8 @@ def nothing_is_left(request: pytest.FixtureRequest, _sessions: Sessions) -> Iter
 
 @pytest.fixture(scope="module")
 def session(request: pytest.FixtureRequest, _sessions: Sessions) -> Iterator[Any]:
-    """A session that the tests of one module share; the value is what `init` returned."""
-    with _sessions.open(request.node.name) as context:
+    """A session that the tests of one module share, with its SESSION_OPTIONS; the value is what `init` returned."""
+    with _sessions.open(request.node.name, getattr(request.module, "SESSION_OPTIONS", None)) as context:
         yield context
 
 

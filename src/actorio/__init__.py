@@ -37,8 +37,11 @@ if TYPE_CHECKING:
     from actorio._model.restarts import RestartPolicy as RestartPolicy
     from actorio._model.streams import ObjectRefGenerator as ObjectRefGenerator
     from actorio._model.streams import Stream as Stream
+    from actorio._model.verbs import available_resources as available_resources
+    from actorio._model.verbs import cluster_resources as cluster_resources
     from actorio._model.verbs import get as get
     from actorio._model.verbs import get_actor as get_actor
+    from actorio._model.verbs import get_gpu_ids as get_gpu_ids
     from actorio._model.verbs import kill as kill
     from actorio._model.verbs import put as put
     from actorio._model.verbs import wait as wait
@@ -54,12 +57,15 @@ _PLACES = {
     "ObjectRef": ("actorio._model.reference", "ObjectRef"),
     "ObjectRefGenerator": ("actorio._model.streams", "ObjectRefGenerator"),
     "Stream": ("actorio._model.streams", "Stream"),
+    "available_resources": ("actorio._model.verbs", "available_resources"),
     "cloudpickle": ("cloudpickle", ""),
+    "cluster_resources": ("actorio._model.verbs", "cluster_resources"),
     "exceptions": ("actorio.exceptions", ""),
     "RestartPolicy": ("actorio._model.restarts", "RestartPolicy"),
     "actor": ("actorio.actor", ""),
     "get": ("actorio._model.verbs", "get"),
     "get_actor": ("actorio._model.verbs", "get_actor"),
+    "get_gpu_ids": ("actorio._model.verbs", "get_gpu_ids"),
     "get_runtime_context": ("actorio._model.context", "get_runtime_context"),
     "init": ("actorio.engines.local", "init"),
     "is_initialized": ("actorio.engines.local", "is_initialized"),

@@ -61,7 +61,10 @@ def test_only_what_was_given_is_returned_so_that_options_can_be_merged():
         (ACTOR_OPTIONS, {"resources": {"disk": -1}}, ["disk", "at least 0"]),
         (ACTOR_OPTIONS, {"resources": {1: 1}}, ["the key 1", "not a string"]),
         (TASK_OPTIONS, {"max_concurrency": 2}, ["there is no option max_concurrency"]),
-        (TASK_OPTIONS, {"max_calls": 2}, ["max_calls", "not supported here yet"]),
+        (TASK_OPTIONS, {"max_calls": -1}, ["max_calls=-1", "at least 0"]),
+        (TASK_OPTIONS, {"num_gpus": 1.5}, ["num_gpus=1.5", "whole number"]),
+        (TASK_OPTIONS, {"num_cpus": 1e30}, ["num_cpus=1e+30", "at most"]),
+        (ACTOR_OPTIONS, {"resources": {"CPU": 1}}, ["CPU", "num_cpus="]),
         (TASK_OPTIONS, {"max_retries": -2}, ["max_retries=-2", "at least -1"]),
         (METHOD_OPTIONS, {"num_returns": -1}, ["num_returns=-1", "at least 0"]),
         (METHOD_OPTIONS, {"max_task_retries": -2}, ["max_task_retries=-2", "at least -1"]),
@@ -116,10 +119,17 @@ def test_a_wrong_type_is_a_type_error_that_names_the_types_allowed(table, given,
 
 
 def test_rays_options_without_a_meaning_here_are_accepted_and_have_no_effect():
-    given = {"num_cpus": 4, "num_gpus": 0, "resources": {"x": 1}, "dashboard_port": 80}
+    given = {"dashboard_port": 80}
     given |= {"include_dashboard": False, "dashboard_host": "h", "configure_logging": True, "logging_level": "info"}
     assert InitOptions.of(given) == InitOptions()
     assert not any(INIT_OPTIONS[name].has_effect for name in given)
+
+
+def test_resources_are_counted_in_ten_thousandths():
+    given = {"num_cpus": 0.1, "num_gpus": 2, "memory": 5, "resources": {"x": 3}}
+    assert ActorOptions.of(given).amounts == {"CPU": 1000, "GPU": 20_000, "memory": 50_000, "x": 30_000}
+    assert InitOptions.of({"num_cpus": 0}).amounts == {"CPU": 0}
+    assert ActorOptions.of({}).amounts == {}
 
 
 def test_the_records_hold_what_was_given_and_can_be_pickled():

@@ -21,6 +21,7 @@ from actorio._model.travel import NOTED, KeepingBytes, files_of, join, kept_by, 
 from actorio._store.values import dumps
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from actorio._caller.holdings import Holdings
@@ -92,7 +93,7 @@ class Calls:
         contexts = self.existing_contexts or self.contexts
         lane = (contexts.threads if loop is None else contexts.of(loop)).lanes.get(identity.address)
         if lane is None or lane.is_lost:
-            lane = self._open(identity)
+            lane = self._open(identity, loop)
         try:
             payload = dumps((args, kwargs))
         except Exception as error:
@@ -157,27 +158,46 @@ class Calls:
         return result
 
     def prepare(
-        self, method: MethodDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any], function: bytes = b""
+        self, method: MethodDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Callable[[ActorIdentity, PendingResult], None]:
         """Returns what sends a call from the context that is running, any number of times, to whichever actor.
-
-        With a pickled ``function``, to whichever worker.
 
         Raises:
             UnpicklableError: an argument cannot be pickled.
         """
         args, kwargs, refs = self._taken_apart(args, kwargs, method)
-        payload = dump_arguments(args, kwargs, method, before=(function,) if function else ())
-        name = RUN if function else method.name
+        payload = dump_arguments(args, kwargs, method)
+        return lambda identity, result: self._send_to(identity, running_loop(), result, method.name, payload, refs)
 
-        def send_to(identity: ActorIdentity, result: PendingResult) -> None:
-            result.lane = lane = self._lane(identity)
-            if lane is None:
-                self._losses.never_connected(identity, result)
-            else:
-                self._send_with(lane, identity, result, name, payload, refs)
+    def prepare_task(
+        self, method: MethodDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any], function: bytes
+    ) -> tuple[Callable[[ActorIdentity, PendingResult], None], list[ObjectRef[Any]]]:
+        """Returns what sends a task to whichever worker, and the references that it needs.
 
-        return send_to
+        It is sent and answered in the context of the threads, wherever it is made: its end may begin another one,
+        whether or not a loop runs.
+
+        Raises:
+            UnpicklableError: an argument cannot be pickled.
+        """
+        args, kwargs, refs = self._taken_apart(args, kwargs, method)
+        payload = dump_arguments(args, kwargs, method, before=(function,))
+        return lambda identity, result: self._send_to(identity, None, result, RUN, payload, refs), refs
+
+    def _send_to(  # noqa: PLR0917  # a call
+        self,
+        identity: ActorIdentity,
+        loop: asyncio.AbstractEventLoop | None,
+        result: PendingResult,
+        name: str,
+        payload: bytes,
+        refs: Sequence[ObjectRef[Any]],
+    ) -> None:
+        result.lane = lane = self._lane(identity, loop)
+        if lane is None:
+            self._losses.never_connected(identity, result)
+        else:
+            self._send_with(lane, identity, result, name, payload, refs)
 
     def _call_with_references(
         self,
@@ -187,7 +207,7 @@ class Calls:
         kwargs: Mapping[str, Any],
     ) -> ObjectRef[Any]:
         args, kwargs, refs = self._taken_apart(args, kwargs, method)
-        lane = self._lane(identity)
+        lane = self._lane(identity, running_loop())
         payload = dump_arguments(args, kwargs, method)
         result = PendingResult(next(self._numbers), lane, method)
         if lane is None:
@@ -248,7 +268,8 @@ class Calls:
         lent: tuple[Lent, ...],
     ) -> None:
         """Sends a call that found its lane's other end closed: the actor may be on its way back."""
-        while (lane := self._lane(identity)) is not None:
+        loop = None if result.lane is None else result.lane.loop
+        while (lane := self._lane(identity, loop)) is not None:
             result.lane, lane.actor = lane, identity
             if lane.call(result, name, payload, parts, lent):
                 return
@@ -268,16 +289,16 @@ class Calls:
 
     # --- lanes --------------------------------------------------------------------------------------------------
 
-    def _lane(self, identity: ActorIdentity) -> Lane | None:
-        lane = self.contexts.of(running_loop()).lanes.get(identity.address)
-        return self._open(identity) if lane is None or lane.is_lost else lane
+    def _lane(self, identity: ActorIdentity, loop: asyncio.AbstractEventLoop | None) -> Lane | None:
+        lane = self.contexts.of(loop).lanes.get(identity.address)
+        return self._open(identity, loop) if lane is None or lane.is_lost else lane
 
-    def _open(self, identity: ActorIdentity) -> Lane | None:
-        """Connects the running context to an actor; returns None when nobody listens there any more."""
+    def _open(self, identity: ActorIdentity, loop: asyncio.AbstractEventLoop | None) -> Lane | None:
+        """Connects the context of a loop to an actor; returns None when nobody listens there any more."""
         self.check_session(identity)
         if identity.address in self.killed:
             return None
-        context = self.contexts.of(running_loop())
+        context = self.contexts.of(loop)
         try:
             return context.open(identity.address, self._losses.explainer(identity), is_ordered=identity.is_ordered)
         except (FileNotFoundError, ConnectionRefusedError, ConnectionAbortedError):

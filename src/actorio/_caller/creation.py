@@ -10,6 +10,7 @@ from actorio._caller.ledger import is_value
 from actorio._model.birth import Birth
 from actorio._model.errors import RaySystemError
 from actorio._model.handle import ActorIdentity
+from actorio._model.resources import lack
 from actorio._model.restarts import RestartPolicy, encode_policy
 from actorio._model.travel import take_notes
 from actorio._transport.descriptors import memory_file
@@ -19,7 +20,7 @@ from actorio._wire.payload import dumps, loads
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from actorio._caller.node import NodeClient
     from actorio._model.actor_options import ActorOptions
@@ -72,17 +73,22 @@ class ActorMaker:
         class_payload: bytes,
         arguments: bytes,
         options: ActorOptions,
+        *,
         held: tuple[str, ...] = (),
+        lease: tuple[int, bool] = (0, False),
     ) -> tuple[ActorIdentity, bool]:
         """Starts an actor: its socket listens when this returns, its process is on its way.
 
-        Returns its identity, and whether it is new: with ``get_if_exists`` it may be the one that has the name.
+        Returns its identity, and whether it is new: with ``get_if_exists`` it may be the one that has the name. A
+        worker is made for a ``lease``: its number, and whether it is for that one alone.
 
         Raises:
-            ValueError: another actor has the name.
+            ValueError: another actor has the name, or it needs what the session does not have.
             RaySystemError: the session has ended.
             OSError: descriptors have run out.
         """
+        if options.amounts:
+            self.check(definition.name, options.amounts)
         birth = self._birth(definition, class_payload, arguments, options, held)
         identity = ActorIdentity(
             birth.actor_id,
@@ -105,9 +111,22 @@ class ActorMaker:
             # The owners of values hear of references themselves.
             held=tuple(key for key in held if not is_value(key)),
             membership=b"" if options.membership is None else options.membership.encode(),
+            amounts=dict(options.amounts),
+            lease=lease[0],
+            is_private=lease[1],
         )
         existing = self._start(birth, create, identity)
         return (loads(existing), False) if existing else (identity, True)
+
+    def check(self, name: str, amounts: Mapping[str, int]) -> None:
+        """Checks that what somebody needs can be had, now or later.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        why = lack(amounts, self._node().resources)
+        if why:
+            raise ValueError(f"{name} can never run: {why}")
 
     def _birth(
         self,
@@ -139,13 +158,14 @@ class ActorMaker:
     def _start(self, birth: Birth, create: Create, identity: ActorIdentity) -> bytes:
         node = self._node()
         node.check()
-        # Only who asks by name needs the identity.
-        data = dumps(identity) if create.name else b""
+        # Only who asks by name needs the identity, and who gets a worker.
+        data = dumps(identity) if create.name or create.lease else b""
         # The node hands out weak handles: nothing travels.
         take_notes()
         descriptors = self._lay(birth)
         try:
-            existing = node.create_named(create, data, descriptors) if create.name else node.create(create, descriptors)
+            start = node.create_named if create.name else node.create
+            existing = start(create, descriptors, data)
         except BaseException as error:
             unlink(birth.address)
             if not isinstance(error, ValueError):

@@ -40,10 +40,12 @@ class StreamResult(CommonFlow, PendingResult):
     Args:
         window: how many items the method may be ahead.
         numbers: of results; each item gets one.
+
+    Attributes:
+        is_left: nobody takes items any more.
     """
 
     __slots__ = (
-        "_is_left",
         "_is_told",
         "_items",
         "_lock",
@@ -51,6 +53,7 @@ class StreamResult(CommonFlow, PendingResult):
         "_taken",
         "_taken_bytes",
         "_waiting",
+        "is_left",
         "window",
     )
 
@@ -64,7 +67,7 @@ class StreamResult(CommonFlow, PendingResult):
         self._items: deque[Payload] = deque()
         self._waiting: deque[Any] = deque()
         self._taken = self._taken_bytes = 0
-        self._is_left = self._is_told = False
+        self.is_left = self._is_told = False
         # A signal's handler may take an item in the midst of this.
         self._lock = threading.RLock()
 
@@ -78,7 +81,7 @@ class StreamResult(CommonFlow, PendingResult):
     def take(self, payload: Payload) -> None:
         """The next item has arrived; in whichever thread reads."""
         with self._lock:
-            if self._is_left:
+            if self.is_left:
                 return
             if not self._waiting:
                 self._items.append(payload)
@@ -149,7 +152,7 @@ class StreamResult(CommonFlow, PendingResult):
 
     def leave(self) -> None:
         """See `Flow.leave`."""
-        self._is_left = True
+        self.is_left = True
         self._items.clear()
         self.note_read()
         if self.state == PENDING:

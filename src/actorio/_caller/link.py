@@ -65,6 +65,7 @@ class NodeLink:
         # Whoever has it closed is not to be told of its end, and wants no other node.
         self.is_closing = False
         self.node_pid = self.zygote_pid = 0
+        self.resources: dict[str, int] = {}
         # What the node that is being greeted has answered.
         self._welcome: m.Welcome | None = None
         self._directory = directory
@@ -120,6 +121,7 @@ class NodeLink:
         for message, payload in self._reader.feed(data):
             if isinstance(message, m.Welcome):
                 self.node_pid, self.zygote_pid = message.node_pid, message.zygote_pid
+                self.resources = message.resources
                 self._welcome = message
                 continue
             if isinstance(message, m.Stopped):

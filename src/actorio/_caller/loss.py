@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 # The module of the class that runs function tasks: to its callers such an actor is a worker process.
-_TASKS = "actorio._caller.tasks"
+_TASKS = "actorio._caller.task_worker"
 _MAX_CERTIFICATES = 1000
 _ENDS_OF_SESSION = frozenset({"shutdown", "node_lost"})
 

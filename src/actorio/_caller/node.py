@@ -55,6 +55,8 @@ class NodeClient:
 
     Attributes:
         holdings: returns what this process holds, to tell a new node.
+        on_work: called in the reading thread with what concerns tasks.
+        on_over: called in the reading thread when there is no node any more.
         has_left: the node has said that nothing of this process is left in the session.
         is_over: and that the session is over.
 
@@ -77,6 +79,8 @@ class NodeClient:
         self.killed = 0
         self.is_over = self.has_left = self._is_leaving = False
         self.holdings: Callable[[], Iterable[Message]] = tuple
+        self.on_work: Callable[[m.Leased | m.Wanted | m.Retire, Payload], object] = _ignore
+        self.on_over: Callable[[], object] = bool
         self._on_news = on_news
         self._on_lost = on_lost
         self._requests = Requests()
@@ -104,6 +108,11 @@ class NodeClient:
         return self._link.node_pid
 
     @property
+    def resources(self) -> dict[str, int]:
+        """What the session has of each resource."""
+        return self._link.resources
+
+    @property
     def zygote_pid(self) -> int:
         """The process that actors are forked from, as the node said when this process connected."""
         return self._link.zygote_pid
@@ -119,7 +128,7 @@ class NodeClient:
         if self.is_lost:
             raise RaySystemError(self._link.farewell())
 
-    def create(self, message: m.Create, descriptors: tuple[int, int]) -> bytes:
+    def create(self, message: m.Create, descriptors: tuple[int, int], identity: bytes = b"") -> bytes:
         """Has an actor started; its listening socket and its birth go along, and are closed here when all is done.
 
         Returns b"", as `create_named` does for a new actor.
@@ -128,10 +137,10 @@ class NodeClient:
             RaySystemError: the session has ended.
         """
         self._requests.make_room(_MOST_CREATIONS, _ANSWER_TIMEOUT)
-        self._ask(lambda number: replace(message, id=number), b"", descriptors, is_unattended=True)
+        self._ask(lambda number: replace(message, id=number), identity, descriptors, is_unattended=True)
         return b""
 
-    def create_named(self, message: m.Create, identity: bytes, descriptors: tuple[int, int]) -> bytes:
+    def create_named(self, message: m.Create, descriptors: tuple[int, int], identity: bytes) -> bytes:
         """Has an actor started under a name; returns the identity of the one that has it already, b"" if none has.
 
         Raises:
@@ -176,7 +185,8 @@ class NodeClient:
                 silence = f"has not answered for {_ANSWER_TIMEOUT:.0f} seconds"
                 raise RaySystemError(f"the node (pid {self.node_pid}) {silence}")
         finally:
-            self._requests.end(request.number)
+            if not request.is_queued:
+                self._requests.end(request.number)
         return request.payload
 
     def kill(self, actor_id: str, *, may_restart: bool) -> None:
@@ -265,14 +275,8 @@ class NodeClient:
         if isinstance(message, m.Output | m.Record):
             if self._on_news is not None:
                 self._on_news(message)
-        elif isinstance(message, m.Death):
-            question = self._deaths.pop(message.id, None)
-            if question is not None:
-                question[1](_certificate(payload))
-        elif isinstance(message, m.Created | m.Found):
-            self._requests.end(message.id, bytes(payload), self._refusal(message.error) if message.error else None)
-        elif isinstance(message, m.Listing):
-            self._requests.end(message.id, bytes(payload))
+        elif isinstance(message, m.Leased | m.Wanted | m.Retire):
+            self.on_work(message, payload)
         elif isinstance(message, m.Event):
             self._tell_watcher(message, payload)
         elif isinstance(message, m.Stopped):
@@ -280,6 +284,20 @@ class NodeClient:
             self._is_stopped.set()
         elif isinstance(message, m.Noted):
             self._is_noted.set()
+        else:
+            self._handle_answer(message, payload)
+
+    def _handle_answer(self, message: Control, payload: Payload) -> None:
+        if isinstance(message, m.Death):
+            question = self._deaths.pop(message.id, None)
+            if question is not None:
+                question[1](_certificate(payload))
+        elif isinstance(message, m.Created | m.Found):
+            self._requests.end(message.id, bytes(payload), self._refusal(message.error) if message.error else None)
+        elif isinstance(message, m.Listing):
+            self._requests.end(message.id, bytes(payload))
+        elif isinstance(message, m.Queued):
+            self._requests.queue(message.id)
 
     def _refusal(self, reason: str) -> Exception:
         """Returns what a request ends with that the node does not fulfil: a session that ends has no names any more."""
@@ -307,6 +325,7 @@ class NodeClient:
             event.set()
         self._requests.end_all(self._link.farewell())
         self._answer_unknown()
+        self.on_over()
         for _, on_event in list(self._watches.values()):
             on_event(None, None)
         if not self._is_leaving and self._on_lost is not None:
@@ -323,6 +342,10 @@ class NodeClient:
                 tell(DeathCertificate(question.actor_id, "", cause="shutdown"))
             else:
                 tell(DeathCertificate(question.actor_id, "", cause="node_lost", detail=f"pid {self.node_pid}"))
+
+
+def _ignore(_message: Control, _payload: Payload) -> None:
+    """Hears what concerns tasks in a process that runs none."""
 
 
 def _certificate(payload: Payload) -> DeathCertificate | None:

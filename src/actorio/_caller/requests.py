@@ -37,6 +37,7 @@ class Request:
     Attributes:
         is_sent: a node has it, or had it; otherwise whoever asks is still about to send it.
         is_unattended: nobody waits for the answer.
+        is_queued: the node has said that the answer takes its time.
         sequel: what another node is told after it: that this process keeps the actor no more.
     """
 
@@ -44,7 +45,7 @@ class Request:
         self.number = number
         self.asked = asked
         self.is_sent = False
-        self.is_unattended = False
+        self.is_unattended = self.is_queued = False
         self.sequel: Drop | None = None
         self.payload = b""
         self._failure: Exception | None = None
@@ -95,6 +96,13 @@ class Requests:
         if request is not None:
             request.end(payload, failure)
 
+    def queue(self, number: int) -> None:
+        """The answer takes its time; nobody is to wait for it."""
+        request = self._open.get(number)
+        if request is not None:
+            request.is_queued = True
+            request.is_there.set()
+
     def note_dropped(self, actor_id: str) -> None:
         """This process keeps the actor no more; another one may: it has to be made, and let go of."""
         for request in list(self._open.values()):
@@ -104,7 +112,7 @@ class Requests:
 
     def make_room(self, most: int, timeout: float) -> None:
         """Waits for the oldest unattended creation when there are so many of them: each has descriptors."""
-        waiting = [each for each in list(self._open.values()) if each.is_unattended]
+        waiting = [each for each in list(self._open.values()) if each.is_unattended and not each.is_queued]
         if len(waiting) >= most:
             waiting[0].is_there.wait(timeout)
 

@@ -16,7 +16,7 @@ from actorio._caller.ledger import is_value
 from actorio._caller.loss import Losses
 from actorio._caller.pending import HERE, PENDING, VALUE, PendingResult, result_of
 from actorio._caller.sharing import Sharing
-from actorio._caller.tasks import TaskWorkers
+from actorio._caller.tasks import Tasks
 from actorio._caller.waiting import wait_until_done
 from actorio._caller.watching import watch
 from actorio._model.context import get_runtime_context
@@ -71,8 +71,8 @@ class CallerRuntime:
         # Guards what is made when first needed.
         self._lock = threading.Lock()
         self._losses = Losses(self.node)
-        self.tasks = TaskWorkers(self, self._numbers)
         self._maker = ActorMaker(home, self.node)
+        self.tasks = Tasks(self, self._maker, self._numbers)
         self._sharing = Sharing(home.directory, lambda: self.calls.contexts, self._losses, self._numbers)
         self.holdings = HERE.holdings = Holdings(self.node, self._sharing, self._see_to)
         self.calls = Calls(home.session, self._losses, self.holdings, self._numbers)
@@ -92,7 +92,9 @@ class CallerRuntime:
                     self._node = self._connect_node()
                 except OSError as error:
                     raise RaySystemError(f"the node of this session cannot be reached: {error}") from error
-                self._node.holdings = self.holdings.repeated
+                self._node.holdings = lambda: [*self.holdings.repeated(), *self.tasks.repeated()]
+                self._node.on_work = self.tasks.hear
+                self._node.on_over = lambda: self.tasks.close("its session has ended")
             return self._node
 
     # --- actors -------------------------------------------------------------------------------------------------
@@ -126,7 +128,7 @@ class CallerRuntime:
         # They outlive whatever this process has: the actor may be constructed again when it has ended.
         arguments = dump_arguments(args, kwargs, definition.constructor, dumps=wire.dumps)
         held = kept_by(arguments) | kept_by(class_payload)
-        identity, is_new = self._maker.make(definition, class_payload, arguments, options, tuple(held))
+        identity, is_new = self._maker.make(definition, class_payload, arguments, options, held=tuple(held))
         if is_new:
             identity.hold = hold = self.holdings.made(identity.actor_id)
             # Values, until the actor has them, and as long as this process may see it restarted. Actors: see the node.
@@ -252,6 +254,10 @@ class CallerRuntime:
         """Goes on with the stream that another process has passed on."""
         return self._sharing.subscribe(exported)
 
+    def is_needed(self) -> bool:
+        """Does another process need a value of this one's?"""
+        return self._sharing.is_needed()
+
     # --- the end ------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -263,7 +269,8 @@ class CallerRuntime:
             rest.callback(self.holdings.close)
             rest.callback(self._sharing.close)
             rest.callback(close_store)
-            self.calls.close()
+            rest.callback(self.calls.close)
+            self.tasks.close()
 
     def abandon(self) -> None:
         """Closes this process's copies of the descriptors; in a forked child, where no thread of ours runs."""

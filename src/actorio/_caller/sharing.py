@@ -51,6 +51,11 @@ class Sharing:
         HERE.identity = os.urandom(16)
         HERE.export, HERE.export_flow = self.export, self.export_flow
 
+    def is_needed(self) -> bool:
+        """Does another process need a value of this one's?"""
+        ledger = self._ledger
+        return ledger is not None and (not ledger.is_empty() or bool(ledger.flows))
+
     def export(self, result: PendingResult) -> tuple[Any, ...]:
         """A reference to a result is being pickled; returns what other processes need to `borrow` it.
 

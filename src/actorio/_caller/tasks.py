@@ -1,227 +1,339 @@
-"""Function tasks: a fixed pool of workers, which are actors whose class is ours."""
+"""Function tasks: each waits for a lease, runs in the worker of that, and again in another one should that die."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import os
-import random
+import itertools
 import threading
+import time
+from collections import deque
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.flows import StreamResult
-from actorio._caller.pending import ERROR
+from actorio._caller.lines import Line, Todo
+from actorio._caller.pending import VALUE, PendingResult, result_of
 from actorio._caller.retries import RetriedResult
 from actorio._caller.several import split
-from actorio._model import runtime
+from actorio._caller.task_worker import THREADS, TaskWorker
 from actorio._model.actor_options import ActorOptions
 from actorio._model.context import get_runtime_context
 from actorio._model.definition import ClassDefinition
-from actorio._model.errors import RaySystemError
-from actorio._model.handle import ActorHandle, identity_of
+from actorio._model.errors import WorkerCrashedError
+from actorio._model.resources import CPU, UNIT
 from actorio._transport.threads import start_thread
-from actorio._wire.payload import loads
+from actorio._wire import messages as m
+from actorio._wire.payload import NONE, dumps, loads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from actorio._caller.pending import PendingResult
+    from actorio._caller.creation import ActorMaker
+    from actorio._caller.lines import Lease
+    from actorio._caller.node import NodeClient
     from actorio._caller.runtime import CallerRuntime
-    from actorio._model.actor_options import Manner
-    from actorio._model.definition import MethodDefinition
     from actorio._model.handle import ActorIdentity
     from actorio._model.reference import ObjectRef
+    from actorio._model.task import Task
+    from actorio._wire.frames import Payload
+    from actorio._wire.messages import Message
 
-# Threads of one worker: tasks that wait for other tasks hold one each.
-_THREADS = 64
-_LARGEST_CACHE = 256
-
-
-class TaskWorker:
-    """Runs pickled functions, each in a thread of the pool. Lives in a worker process.
-
-    Tasks that it runs may run others, in any worker of their driver, this one among them. While they wait for these,
-    others take their place, so that any depth of them can run.
-
-    Args:
-        others: the workers that there are.
-    """
-
-    def __init__(self, others: list[ActorHandle]) -> None:
-        self._functions: dict[bytes, Callable[..., Any]] = {}
-        self._runtime: CallerRuntime = runtime.current()  # type: ignore[assignment]  # of its process
-        own = get_runtime_context().current_actor
-        self._runtime.tasks.know([*random.sample(others, len(others)), own])
-
-    def know(self, other: ActorHandle) -> None:
-        """Another worker has been started."""
-        self._runtime.tasks.know([other])
-
-    def run(self, payload: bytes, /, *args: Any, **kwargs: Any) -> Any:
-        """Runs a function; one that is ``async def``, on an event loop of its own."""
-        function = self._functions.get(payload)
-        if function is None:
-            if len(self._functions) >= _LARGEST_CACHE:
-                self._functions.clear()
-            function = self._functions[payload] = loads(payload)
-        value = function(*args, **kwargs)
-        if inspect.isasyncgen(value):
-            return _in_turn(value)
-        if not inspect.iscoroutine(value):
-            return value
-        # Nobody can tell what it waits for.
-        with self._runtime.blocking("get"):
-            return asyncio.run(value)
-
-    def __actorio_name_call__(self, payload: bytes, *_args: Any, **_kwargs: Any) -> str:
-        """Returns what errors call a call of `run`: the function's name."""
-        function = self._functions.get(payload)
-        return getattr(function, "__name__", "task")
-
-
-def _in_turn(items: AsyncGenerator[Any, Any]) -> Iterator[Any]:
-    """Returns the items of an asynchronous generator, which runs on a loop of its own, one by one."""
-
-    async def step() -> Any:
-        return await anext(items)
-
-    with asyncio.Runner() as runner:
-        try:
-            while True:
-                try:
-                    item = runner.run(step())
-                except StopAsyncIteration:
-                    return
-                yield item
-        finally:
-            runner.run(items.aclose())
-
-
-def makes_room(instance: object) -> bool:
-    """May other calls run while one of this actor's waits for others?"""
-    return isinstance(instance, TaskWorker)
+# How long a lease is kept for the next task, in seconds: as long as nobody else wants what it has.
+_LINGER = 0.1
+# How often a worker that is to end looks whether anybody still needs a value of its, in seconds.
+_PAUSE = 0.1
 
 
 class TaskResult(RetriedResult):
     """The result of a task, which another worker may run when the one that ran it has died.
 
     Attributes:
-        worker: who runs it, or ran it last.
+        lease: what it runs on, or has run on last.
+        send_to: sends it to a worker.
     """
 
-    __slots__ = ("worker",)
+    __slots__ = ("lease", "send_to")
 
     outlives_actor = True
-    worker: ActorIdentity | None
+    lease: Lease | None
+    send_to: Callable[[ActorIdentity, PendingResult], None]
 
 
-class TaskWorkers:
-    """The workers that this process has started or knows of, and how busy it keeps each.
+class TaskStream(StreamResult):
+    """The result of a task whose values stream; for ``lease`` see `TaskResult`."""
+
+    __slots__ = ("lease", "send_to")
+
+    lease: Lease | None
+    send_to: Callable[[ActorIdentity, PendingResult], None]
+
+
+class Tasks:
+    """The tasks of this process that run or wait, and the leases that it has for them.
 
     Args:
-        runtime: makes them.
         numbers: of results.
     """
 
-    def __init__(self, runtime: CallerRuntime, numbers: Iterator[int]) -> None:
+    def __init__(self, runtime: CallerRuntime, maker: ActorMaker, numbers: Iterator[int]) -> None:
         self._runtime = runtime
+        self._maker = maker
         self._numbers = numbers
-        # Telling one worker of another may find that it is dead.
-        self._lock = threading.RLock()
-        # By their ids.
-        self._workers: dict[str, ActorIdentity] = {}
-        self._running: dict[str, int] = {}
+        # Guards the lines. Never held while something is sent: the node's reader asks for `repeated`.
+        self._lock = threading.Lock()
+        self._lines: dict[Any, Line] = {}
+        self._leases = itertools.count(1)
+        # Those that run and whose end nobody may hear of, as long as nobody waits for them.
+        self._unseen: deque[TaskResult | TaskStream] = deque()
+        self._is_tidying = False
+        self._is_over = threading.Event()
+        self._end = ""
+        self._payload = b""
+        # Of a worker: how many of its tasks wait for others.
+        self._resting = 0
+        self._rest_lock = threading.Lock()
 
-    def run(
-        self,
-        manner: Manner,
-        function: MethodDefinition,
-        payload: bytes,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-    ) -> list[ObjectRef[Any]]:
-        """Runs a function in the least busy worker, and in another one should that die."""
-        send_to = self._runtime.calls.prepare(function, args, kwargs, payload)
-        result = TaskResult(next(self._numbers), function, manner, lambda _: self._send(result, send_to))
-        result.worker = None
-        result.add_callback(self._finished)
-        result.send()
+    # --- from any thread ----------------------------------------------------------------------------------------
+
+    def run(self, task: Task, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[ObjectRef[Any]]:
+        """Runs a function, as soon as its arguments are there and what it needs is free; see `Runtime.run_task`."""
+        line = self._line(task)
+        send_to, refs = self._runtime.calls.prepare_task(task.definition, args, kwargs, task.payload)
+        number = next(self._numbers)
+        result = TaskResult(number, task.definition, task.manner, lambda _: self._again(line, result))
+        self._begin_to_wait(result, send_to, refs, line)
         return split(result, self._numbers)
 
-    def stream(
-        self,
-        manner: Manner,
-        function: MethodDefinition,
-        payload: bytes,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-    ) -> StreamResult:
-        """Runs a generator function in the least busy worker."""
-        send_to = self._runtime.calls.prepare(function, args, kwargs, payload)
-        result = StreamResult(next(self._numbers), None, function, manner.window, self._numbers)
-        worker = self._choose()
-        result.add_callback(lambda done: self._leave(worker, is_dead=done.state == ERROR))
-        send_to(worker, result)
+    def stream(self, task: Task, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> StreamResult:
+        """Runs a generator function; see `Runtime.stream_task`."""
+        line = self._line(task)
+        send_to, refs = self._runtime.calls.prepare_task(task.definition, args, kwargs, task.payload)
+        result = TaskStream(next(self._numbers), None, task.definition, task.manner.window, self._numbers)
+        self._begin_to_wait(result, send_to, refs, line)
         return result
 
-    def _send(self, result: TaskResult, send_to: Callable[[ActorIdentity, TaskResult], None]) -> None:
-        if result.worker is None:
-            result.worker = self._choose()
-            send_to(result.worker, result)
-            return
-        self._leave(result.worker, is_dead=result.lane is None or result.lane.is_lost)
-        # A worker may have to be started, and this is the thread that hears of it.
-        if start_thread(lambda: self._send_again(result, send_to), "actorio-retry") is None:
-            result.fail(_too_late)
+    def _line(self, task: Task) -> Line:
+        needs, name = task.needs, task.definition.call_name
+        amounts = dict(needs.amounts)
+        self._maker.check(f"{name}()", amounts)
+        key = (needs, task.payload) if needs.max_calls else needs
+        with self._lock:
+            line = self._lines.get(key)
+            if line is None:
+                most = _most(amounts, self._runtime.node().resources)
+                line = self._lines[key] = Line(needs, name, self._leases, most)
+            return line
 
-    def _send_again(self, result: TaskResult, send_to: Callable[[ActorIdentity, TaskResult], None]) -> None:
+    def _begin_to_wait(
+        self,
+        result: TaskResult | TaskStream,
+        send_to: Callable[[ActorIdentity, PendingResult], None],
+        refs: Sequence[ObjectRef[Any]],
+        line: Line,
+    ) -> None:
+        result.send_to, result.lease = send_to, None
+        result.add_callback(self._finished)
+        self._when_there(refs, result, line)
+
+    def _when_there(self, refs: Sequence[ObjectRef[Any]], task: TaskResult | TaskStream, line: Line) -> None:
+        """Has a task stand in line when its arguments are there: until then it needs nothing."""
+        missing = {one for one in map(result_of, refs) if not one.is_done()}
+        if not missing:
+            self._do(line.add, task, fresh=task)
+            return
+        left = itertools.count(len(missing) - 1, -1)
+        for one in missing:
+            one.add_callback(lambda _: None if next(left) else self._do(line.add, task))
+            one.see_to_pumping(None)
+
+    # --- what the lines want ------------------------------------------------------------------------------------
+
+    def _do(self, change: Callable[..., Todo], *args: Any, fresh: Any = None, **kwargs: Any) -> None:
+        """Changes a line, and does what follows; ``fresh`` is a task that its maker is about to wait for."""
+        if self._is_over.is_set():
+            self._give_up()
+        with self._lock:
+            todo = change(*args, **kwargs)
+            idle = not self._is_tidying and any(map(_is_idle, self._all_leases()))
+            self._is_tidying = self._is_tidying or idle
+        self._perform(todo, fresh)
+        if idle and start_thread(self._tidy, "actorio-leases") is None:
+            self._is_tidying = False
+
+    def _perform(self, todo: Todo, fresh: Any = None) -> None:
+        for lease, task in todo.run:
+            if task is fresh:
+                self._unseen.append(task)
+            self._begin(lease, task)
+            if task is not fresh:
+                # Whoever waits for it has begun to do so without a lane, or does not wait.
+                task.see_to_pumping(None)
+        if fresh is not None and not todo.run:
+            self._see_to_ends()
+        if not (todo.ask or todo.make or todo.release):
+            return
+        node = self._runtime.node()
+        for lease in todo.release:
+            node.offer(m.Release(lease.number))
+        for lease in todo.ask:
+            node.offer(_request(lease))
+        for lease in todo.make:
+            if start_thread(lambda lease=lease: self._make(lease), "actorio-worker") is None:  # type: ignore[misc]
+                self._do(lease.line.made, lease, None, time.monotonic())
+
+    def _begin(self, lease: Lease, task: TaskResult | TaskStream) -> None:
+        task.lease = lease
+        if lease.worker is None:
+            raise AssertionError("tasks begin where there is a worker")
+        if isinstance(task, TaskStream) and task.is_left:
+            # Nobody takes its items any more.
+            task.complete(VALUE, NONE)
+            return
+        task.send_to(lease.worker, task)
+
+    def _see_to_ends(self) -> None:
+        """A task waits for the end of those that run: somebody has to hear of it."""
+        while self._unseen:
+            with suppress(IndexError):
+                self._unseen.pop().see_to_pumping(None)
+
+    def _make(self, lease: Lease) -> None:
+        """Makes a worker for a lease."""
+        worker = None
         try:
-            result.worker = self._choose()
-            send_to(result.worker, result)
+            worker = self._new_worker(lease)
         except Exception as error:
-            result.fail(lambda error=error: error)  # type: ignore[misc]
-            return
-        result.see_to_pumping(None)
+            reason = error
+            task = self._first_of(lease.line)
+            if task is not None:
+                task.fail(lambda: reason)
+        self._do(lease.line.made, lease, worker, time.monotonic())
 
-    def _choose(self) -> ActorIdentity:
+    def _new_worker(self, lease: Lease) -> ActorIdentity:
+        self._payload = self._payload or self._runtime.pickle_definition(TaskWorker)
+        worker, _ = self._maker.make(
+            ClassDefinition.of(TaskWorker),
+            self._payload,
+            dumps(((), {})),
+            ActorOptions(max_concurrency=THREADS),
+            lease=(lease.number, lease.line.is_private),
+        )
+        return worker
+
+    def _first_of(self, line: Line) -> TaskResult | TaskStream | None:
         with self._lock:
-            if len(self._running) < (os.cpu_count() or 1) and all(self._running.values()):
-                self._start()
-            chosen = min(self._running, key=self._running.__getitem__)
-            self._running[chosen] += 1
-            return self._workers[chosen]
+            return line.waiting.popleft() if line.waiting else None
 
-    def know(self, workers: Iterable[ActorHandle]) -> None:
-        """Others have started these."""
-        with self._lock:
-            for worker in map(identity_of, workers):
-                self._workers.setdefault(worker.actor_id, worker)
-                self._running.setdefault(worker.actor_id, 0)
+    # --- ends ---------------------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
-        definition = ClassDefinition.of(TaskWorker)
-        payload = self._runtime.pickle_definition(TaskWorker)
-        others = [ActorHandle(worker) for worker in self._workers.values()]
-        worker = self._runtime.create(definition, payload, (others,), {}, ActorOptions(max_concurrency=_THREADS))
-        for other in others:
-            self._runtime.call(identity_of(other), definition.methods["know"], (worker,), {})
-        self.know([worker])
+    def _finished(self, task: PendingResult) -> None:
+        """A task has its result."""
+        if isinstance(task, TaskResult | TaskStream):
+            with suppress(ValueError):
+                self._unseen.remove(task)
+            self._leave(task)
 
-    def _finished(self, result: PendingResult) -> None:
-        if isinstance(result, TaskResult) and result.worker is not None:
-            self._leave(result.worker, is_dead=result.state == ERROR)
-            # A result that is kept keeps no worker.
-            result.worker = None
+    def _leave(self, task: TaskResult | TaskStream) -> Line | None:
+        lease, task.lease = task.lease, None
+        if lease is None:
+            return None
+        is_dead = task.lane is None or task.lane.is_lost
+        self._do(lease.line.ended, lease, time.monotonic(), is_dead=is_dead)
+        return lease.line
 
-    def _leave(self, worker: ActorIdentity, *, is_dead: bool) -> None:
-        with self._lock:
-            if worker.actor_id not in self._running:
+    def _again(self, line: Line, task: TaskResult) -> None:
+        """Runs a task once more: its worker has died, or its function has failed so."""
+        self._leave(task)
+        task.lane = None
+        self._do(line.add, task, is_first=True)
+
+    def _tidy(self) -> None:
+        """Gives idle leases back, until there are none. In a thread of its own."""
+        while not self._is_over.wait(_LINGER):
+            with self._lock:
+                before = time.monotonic() - _LINGER
+                released = [lease for line in self._lines.values() for lease in line.tidy(before).release]
+                self._is_tidying = any(map(_is_idle, self._all_leases()))
+            self._perform(Todo(release=released))
+            if not self._is_tidying:
                 return
-            self._running[worker.actor_id] -= 1
-            if is_dead:
-                # The next task starts another worker.
-                del self._running[worker.actor_id], self._workers[worker.actor_id]
+
+    def _all_leases(self) -> list[Lease]:
+        return [lease for line in self._lines.values() for lease in line.leases.values()]
+
+    def close(self, end: str = "its session was shut down") -> None:
+        """Ends tasks that have not begun: this process leaves its session, or ``end`` says why it is over."""
+        self._end = self._end or end
+        self._is_over.set()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        with self._lock:
+            tasks = [task for line in self._lines.values() for task in line.drop()]
+        for task in tasks:
+            text = f"the task {task.call}() was not run: {self._end}"
+            task.fail(lambda text=text: WorkerCrashedError(text))
+
+    # --- what the node says, in the thread that reads it --------------------------------------------------------
+
+    def hear(self, message: m.Leased | m.Wanted | m.Retire, payload: Payload) -> None:
+        """The node answers, or wants something back."""
+        if isinstance(message, m.Retire):
+            start_thread(self._retire, "actorio-retire")
+            return
+        with self._lock:
+            lease = next((lease for lease in self._all_leases() if lease.number == message.id), None)
+        if lease is None:
+            # Nobody needs it any more.
+            self._runtime.node().offer(m.Release(message.id))
+        elif isinstance(message, m.Wanted):
+            self._do(lease.line.wanted, lease)
+        else:
+            worker: ActorIdentity | None = loads(payload) if payload else None
+            self._do(lease.line.granted, lease, worker, time.monotonic(), is_wanted=message.is_wanted)
+
+    def repeated(self) -> list[Message]:
+        """Returns what a new node has to know of this process's tasks."""
+        with self._lock:
+            leases: list[Message] = [_request(lease) for lease in self._all_leases()]
+        return [*leases, m.Rest(self._resting)] if self._resting else leases
+
+    # --- in a worker --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """While a task of this worker waits for others, it needs no CPU."""
+        node = self._runtime.node()
+        self._rest(node, 1)
+        try:
+            yield
+        finally:
+            self._rest(node, -1)
+
+    def _rest(self, node: NodeClient, change: int) -> None:
+        with self._rest_lock:
+            self._resting += change
+            node.offer(m.Rest(self._resting))
+
+    def _retire(self) -> None:
+        """Ends this worker when nobody needs a value of its any more."""
+        while self._runtime.is_needed():
+            time.sleep(_PAUSE)
+        actor_id = get_runtime_context().actor_id
+        if actor_id is not None:
+            self._runtime.node().end(actor_id)
 
 
-def _too_late() -> RaySystemError:
-    return RaySystemError("the interpreter is ending: the task is not tried again")
+def _request(lease: Lease) -> m.Lease:
+    line, worker = lease.line, lease.worker
+    worker_id = "" if worker is None else worker.actor_id
+    return m.Lease(lease.number, line.amounts, line.label, line.is_private, lease.is_granted, worker_id)
+
+
+def _is_idle(lease: Lease) -> bool:
+    return lease.worker is not None and not lease.running
+
+
+def _most(amounts: Mapping[str, int], totals: Mapping[str, int]) -> int:
+    """Returns how many leases are worth to be asked for at once: as many as can be had."""
+    fitting = [totals.get(name, 0) // amount for name, amount in amounts.items()]
+    return max(1, min(fitting, default=totals.get(CPU, 0) // UNIT))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from actorio._model.options import (
@@ -12,12 +12,14 @@ from actorio._model.options import (
     Table,
     a_name,
     amounts,
+    an_amount,
     at_least,
-    ignored,
+    gpus,
     table_of,
     validate,
     with_defaults,
 )
+from actorio._model.resources import amounts_of
 from actorio._model.restarts import RestartPolicy
 
 if TYPE_CHECKING:
@@ -94,10 +96,10 @@ def _exceptions(value: Any) -> str | None:
 
 
 _RESOURCES: Final = (
-    ignored("num_cpus", *NUMBER, check=at_least(0)),
-    ignored("num_gpus", *NUMBER, check=at_least(0)),
-    ignored("memory", *NUMBER, check=at_least(0)),
-    ignored("resources", dict, check=amounts),
+    Option("num_cpus", (*NUMBER, NONE), None, an_amount),
+    Option("num_gpus", (*NUMBER, NONE), None, gpus),
+    Option("memory", (*NUMBER, NONE), None, an_amount),
+    Option("resources", (dict, NONE), None, amounts),
 )
 
 _NUM_RETURNS: Final = (
@@ -118,16 +120,18 @@ ACTOR_OPTIONS: Final[Table] = table_of(
     Option("restart_policy", (RestartPolicy, NONE), None),
     *_RESOURCES,
 )
-"""Options of an actor class: `@remote(...)` on a class and `Class.options(...)`. The resources have no effect yet."""
+"""Options of an actor class: `@remote(...)` on a class and `Class.options(...)`."""
 
 TASK_OPTIONS: Final[Table] = table_of(
     *_NUM_RETURNS,
     # As in Ray: a task that has brought its worker down is run again, as an actor's method is not.
     Option("max_retries", (int,), 3, _count),
     Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
+    # As in Ray, where 0 is without end, too.
+    Option("max_calls", (int, NONE), None, at_least(0)),
     *_RESOURCES,
 )
-"""Options of a function task: `@remote(...)` on it and `function.options(...)`. The resources have no effect yet."""
+"""Options of a function task: `@remote(...)` on it and `function.options(...)`."""
 
 METHOD_OPTIONS: Final[Table] = table_of(
     *_NUM_RETURNS,
@@ -157,6 +161,8 @@ class ActorOptions:
     max_task_retries: int = 0
     retry_exceptions: Retried = False
     restart_policy: RestartPolicy | None = None
+    # What was said of resources; what was not, the actor does not need.
+    amounts: Mapping[str, int] = field(default_factory=dict)
     membership: Membership | None = None
 
     @classmethod
@@ -177,4 +183,5 @@ class ActorOptions:
             values["max_task_retries"],
             exceptions_of(values["retry_exceptions"]),
             values["restart_policy"],
+            amounts_of(values),
         )

@@ -24,12 +24,14 @@ class RuntimeContext:
         namespace: where the names of this process's actors are unique; "" when there is no session.
         actor: the actor's own handle inside an actor, None in a driver.
         actor_id: the actor's id, None in a driver.
+        gpus: the ids of the GPUs that this process has been given.
     """
 
     session: str = ""
     actor: ActorHandle | None = None
     actor_id: str | None = None
     namespace: str = ""
+    gpus: tuple[str, ...] = ()
 
     @property
     def current_actor(self) -> ActorHandle:
@@ -74,6 +76,10 @@ class RuntimeContext:
     def get_node_id(self) -> str:
         """Returns the session's name: there is one node per session."""
         return self.session
+
+    def get_accelerator_ids(self) -> dict[str, list[str]]:
+        """Returns the ids of the GPUs that this actor or task has been given: ``{"GPU": ["0"]}``."""
+        return {"GPU": list(self.gpus)}
 
     def get_worker_id(self) -> str:
         """Returns this process's id as text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from actorio._model.options import (
@@ -11,12 +12,14 @@ from actorio._model.options import (
     Table,
     a_name,
     amounts,
+    an_amount,
     at_least,
     ignored,
     table_of,
     validate,
     with_defaults,
 )
+from actorio._model.resources import amounts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,9 +57,10 @@ INIT_OPTIONS: Final[Table] = table_of(
     Option("loop_stall_limit", NUMBER, 0.5, _positive),
     Option("object_store_memory", (int, NONE), None, _some_memory),
     Option("object_store_timeout", NUMBER, 10.0, at_least(0)),
-    ignored("num_cpus", *NUMBER, check=at_least(0)),
-    ignored("num_gpus", *NUMBER, check=at_least(0)),
-    ignored("resources", dict, check=amounts),
+    Option("num_cpus", (*NUMBER, NONE), None, an_amount),
+    Option("num_gpus", (int, NONE), None, at_least(0)),
+    Option("resources", (dict, NONE), None, amounts),
+    Option("idle_worker_timeout", NUMBER, 60.0, at_least(0)),
     ignored("include_dashboard", bool),
     ignored("dashboard_host", str),
     ignored("dashboard_port", int),
@@ -77,6 +81,9 @@ class InitOptions(NamedTuple):
     namespace: str | None = None
     object_store_memory: int | None = None
     object_store_timeout: float = 10.0
+    # What was said of resources; what was not, is as the machine has it.
+    amounts: Mapping[str, int] = MappingProxyType({})
+    idle_worker_timeout: float = 60.0
 
     @classmethod
     def of(cls, given: Mapping[str, Any], where: str = "init()") -> Self:
@@ -91,4 +98,6 @@ class InitOptions(NamedTuple):
             values["namespace"],
             values["object_store_memory"],
             float(values["object_store_timeout"]),
+            amounts_of(values),
+            float(values["idle_worker_timeout"]),
         )

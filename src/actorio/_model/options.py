@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 NONE: Final = type(None)
 NUMBER: Final = (int, float)
 _LONGEST_NAME: Final = 1000
+_LARGEST_AMOUNT: Final = 10**14
 _LONGEST_SHOWN: Final = 100
 
 
@@ -72,6 +73,18 @@ def at_least(limit: int) -> Callable[[Any], str | None]:
     return lambda value: None if value >= limit else f"it must be at least {limit}"
 
 
+def an_amount(value: float) -> str | None:
+    """Check an amount of a resource."""
+    if not value >= 0:
+        return "it must be at least 0"
+    return None if value <= _LARGEST_AMOUNT else f"it must be at most {_LARGEST_AMOUNT}"
+
+
+def gpus(value: float) -> str | None:
+    """Check a number of GPUs, one of which can be shared, and several cannot."""
+    return "it must be a whole number, or less than 1" if value > 1 and value % 1 else an_amount(value)
+
+
 def a_name(value: str) -> str | None:
     """Check what is to be a name."""
     if not value:
@@ -81,12 +94,18 @@ def a_name(value: str) -> str | None:
     return None if value.isprintable() else "it must be printable, without line breaks"
 
 
+# Resources that have options of their own.
+_WRITTEN_OTHERWISE: Final = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "memory"}
+
+
 def amounts(value: dict[Any, Any]) -> str | None:
     """Check amounts of resources by their names."""
     for key, amount in value.items():
         if not isinstance(key, str):
             return f"the key {key!r} is not a string"
-        if isinstance(amount, bool) or not isinstance(amount, NUMBER) or not amount >= 0:
+        if key in _WRITTEN_OTHERWISE:
+            return f"{key!r} has an option of its own: write {_WRITTEN_OTHERWISE[key]}="
+        if isinstance(amount, bool) or not isinstance(amount, NUMBER) or not _LARGEST_AMOUNT >= amount >= 0:
             return f"the amount of {key!r} must be a number of at least 0, not {amount!r}"
     return None
 
@@ -117,7 +136,6 @@ _NOT_YET: Final = frozenset(
         "accelerator_type",
         "label_selector",
         "fallback_strategy",
-        "max_calls",
         "enable_task_events",
         "tensor_transport",
         "enable_tensor_transport",

@@ -18,7 +18,9 @@ from actorio._model.actor_options import (
 from actorio._model.definition import ClassDefinition, MethodDefinition, is_generator
 from actorio._model.errors import ActorClassInheritanceException
 from actorio._model.options import validate, with_defaults
+from actorio._model.resources import needs_of
 from actorio._model.streams import ObjectRefGenerator, Stream
+from actorio._model.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -117,6 +119,7 @@ class RemoteFunction:
         self._function = function
         self._options = dict(options)
         chosen = with_defaults(TASK_OPTIONS, options)
+        self._needs = needs_of(chosen, is_async=inspect.iscoroutinefunction(function))
         self._manner = Manner.of(
             chosen["num_returns"],
             chosen["max_retries"],
@@ -142,20 +145,19 @@ class RemoteFunction:
             TypeError: the arguments do not fit the signature, or something cannot be pickled.
             RaySystemError: the session has ended.
         """
-        current, definition, payload = self._prepare(args, kwargs)
+        current, task = self._prepare(args, kwargs)
         if self._manner.window:
-            flow = current.stream_task(self._manner, definition, payload, args, kwargs)
-            return ObjectRefGenerator(flow)  # type: ignore[return-value]  # as the options say
-        refs = current.run_task(self._manner, definition, payload, args, kwargs)
+            return ObjectRefGenerator(current.stream_task(task, args, kwargs))  # type: ignore[return-value]  # as below
+        refs = current.run_task(task, args, kwargs)
         return self._manner.given(refs)  # type: ignore[no-any-return]  # as the options say
 
     def stream(self, /, *args: Any, **kwargs: Any) -> Stream[Any]:
         """Runs a generator function in a worker; returns its values as they come: see `ActorMethod.stream`."""
-        current, definition, payload = self._prepare(args, kwargs)
+        current, task = self._prepare(args, kwargs)
         manner = self._manner._replace(window=self._options.get("window", DEFAULT_WINDOW))
-        return Stream(current.stream_task(manner, definition, payload, args, kwargs))
+        return Stream(current.stream_task(task._replace(manner=manner), args, kwargs))
 
-    def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Runtime, MethodDefinition, bytes]:
+    def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Runtime, Task]:
         definition = self._definition
         if definition is None:
             definition = self._definition = MethodDefinition.of_function(self._function)
@@ -163,7 +165,7 @@ class RemoteFunction:
         current = runtime.current()
         if self._payload is None:
             self._payload = current.pickle_definition(self._function)
-        return current, definition, self._payload
+        return current, Task(definition, self._payload, self._manner, self._needs)
 
     def options(self, **options: Any) -> RemoteFunction:
         """Returns this function with other options.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from actorio._model.handle import ActorHandle, ActorIdentity
     from actorio._model.reference import ObjectRef
     from actorio._model.status import Inventory
+    from actorio._model.task import Task
 
 
 class Pending(Protocol):
@@ -118,15 +119,12 @@ class Runtime(Protocol):
     ) -> list[ObjectRef[Any]]:
         """Sends a call that brings several values, or may be made again; returns a reference for each value."""
 
-    def run_task(
-        self,
-        manner: Manner,
-        function: MethodDefinition,
-        payload: bytes,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-    ) -> list[ObjectRef[Any]]:
-        """Runs a pickled function in a worker, again if that dies or the function fails so; see `call_in`."""
+    def run_task(self, task: Task, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[ObjectRef[Any]]:
+        """Runs a function in a worker, again if that dies or the function fails so; see `call_in`.
+
+        Raises:
+            ValueError: it needs what the session does not have.
+        """
 
     def stream(
         self,
@@ -138,15 +136,8 @@ class Runtime(Protocol):
     ) -> Flow:
         """Sends a call whose values stream."""
 
-    def stream_task(
-        self,
-        manner: Manner,
-        function: MethodDefinition,
-        payload: bytes,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-    ) -> Flow:
-        """Runs a pickled generator function in a worker."""
+    def stream_task(self, task: Task, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Flow:
+        """Runs a generator function in a worker; raises as `run_task` does."""
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None, *, copy: bool) -> list[Any]:
         """Blocks until every value is there; returns them in order."""

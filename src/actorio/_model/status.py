@@ -9,7 +9,7 @@ class ActorStatus(msgspec.Struct, array_like=True):
     """One actor.
 
     Attributes:
-        state: ``"starting"``, ``"alive"``, ``"restarting"``, ``"ending"`` or ``"dead"``.
+        state: ``"queued"``, ``"starting"``, ``"alive"``, ``"restarting"``, ``"ending"`` or ``"dead"``.
         pid: its process, the last one of a dead actor; 0 when it has none just now.
         restarts: how often it has been restarted.
         max_restarts: how often it may be; -1 is without end.
@@ -45,6 +45,9 @@ class Inventory(msgspec.Struct, array_like=True):
     drivers: list[int]
     actors: list[ActorStatus]
     dead: list[ActorStatus] = []  # msgspec copies it
+    # What there is of each resource, and what of it nobody has.
+    resources: dict[str, int] = {}  # msgspec copies it
+    free: dict[str, int] = {}  # msgspec copies it
 
     def encode(self) -> bytes:
         """Returns the inventory as bytes."""

@@ -14,6 +14,9 @@ class Boot(msgspec.Struct, array_like=True):
         lock: the descriptor whose lock says that the session lives.
         preload: modules that the zygote imports for all actors.
         surroundings: what the driver has around it, as actors take it over; ``preload`` is imported in it.
+        resources: what the session has of each resource.
+        gpu_ids: one for each GPU.
+        idle_worker_timeout: how long a worker without tasks lives, in seconds.
         is_kept: the session stays though nobody is in it, until it is stopped.
     """
 
@@ -22,6 +25,9 @@ class Boot(msgspec.Struct, array_like=True):
     lock: int
     preload: list[str]
     surroundings: bytes
+    resources: dict[str, int]
+    gpu_ids: list[str]
+    idle_worker_timeout: float
     is_kept: bool = False
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from actorio._model.certificate import DeathCertificate
     from actorio._node.spec import Spec
+    from actorio._wire.messages import Message
 
 
 class Fork(NamedTuple):
@@ -56,6 +57,35 @@ class Made(NamedTuple):
     error: str
 
 
+class Queue(NamedTuple):
+    """Tell ``asker`` that what it has created waits for resources."""
+
+    asker: Any
+    number: int
+    actor_id: str
+
+
+class Send(NamedTuple):
+    """Send a message to a process."""
+
+    asker: Any
+    message: Message
+    payload: bytes = b""
+
+
+class CheckLater(NamedTuple):
+    """Ask the leases in so many seconds whether this worker is still without tasks."""
+
+    worker_id: str
+    delay: float
+
+
+class Retire(NamedTuple):
+    """Have a worker end when nobody needs what it has."""
+
+    worker_id: str
+
+
 class Happened(NamedTuple):
     """Tell watchers, and the actor's driver when it matters: ``kind`` is started, restarting or died.
 
@@ -86,4 +116,6 @@ class Bury(NamedTuple):
     address: str
 
 
-Instruction = Fork | ForkLater | End | Kill | Answer | Made | Happened | CutOff | Bury
+Instruction = (
+    Fork | ForkLater | End | Kill | Answer | Made | Queue | Send | CheckLater | Retire | Happened | CutOff | Bury
+)

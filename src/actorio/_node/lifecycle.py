@@ -33,6 +33,7 @@ class Lifecycle:
     Args:
         tell: performs the instructions that are not about an actor's life: answers and news.
         on_output: called with actor id, stream (1 or 2) and whole lines.
+        admit: returns what to do for those who have now the resources that they have waited for.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Lifecycle:
         loop: asyncio.AbstractEventLoop,
         registry: Registry,
         tell: Callable[[Instruction], None],
+        admit: Callable[[], list[Instruction]],
         on_output: Callable[[str, int, list[bytes]], None],
     ) -> None:
         self.nursery: Nursery
@@ -48,6 +50,7 @@ class Lifecycle:
         self._loop = loop
         self._registry = registry
         self._tell = tell
+        self._admit = admit
         self._actors_by_pid: dict[int, str] = {}
         # Of each actor: its listening socket and its birth, until it cannot be started again.
         self._cradles: dict[str, tuple[int, ...]] = {}
@@ -76,6 +79,9 @@ class Lifecycle:
                 self._bury(each)
             else:
                 self._tell(each)
+        admitted = self._admit()
+        if admitted:
+            self.perform(admitted)
 
     # --- beginning ----------------------------------------------------------------------------------------------
 
@@ -95,7 +101,8 @@ class Lifecycle:
         closing = [*writing] if is_restartable else [*cradle, *writing]
         if not is_restartable:
             self._cradles[actor_id] = ()
-        message = Fork(actor_id, 0 if spec.is_detached else spec.owner_pid, is_restartable)
+        gpus = None if spec.gpus is None else ",".join(spec.gpus)
+        message = Fork(actor_id, 0 if spec.is_detached else spec.owner_pid, is_restartable, gpus)
         self.nursery.fork(message, spec.encode(), [*cradle, *writing, *reading], closing)
 
     def adopt(self, message: Kept, spec: Spec, descriptors: list[int]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from actorio._model.certificate import DeathCertificate
+    from actorio._node.admission import Admission
     from actorio._node.client import Client
     from actorio._node.instructions import CutOff, Happened
     from actorio._node.outputs import Outputs
@@ -36,11 +37,14 @@ class News:
 
     outputs: Outputs
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, directory: str, registry: Registry) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, directory: str, registry: Registry, admission: Admission
+    ) -> None:
         self.clients: set[Client] = set()
         self._loop = loop
         self._directory = directory
         self._registry = registry
+        self._admission = admission
         self._logs = Logs(f"{directory}/logs")
         self._watchers: dict[tuple[Client, int], str] = {}
         # Deaths that nobody asked for, in both senses; reported unless a caller asks soon.
@@ -124,6 +128,10 @@ class News:
             text = f"{certificate.who()} {certificate.verdict()}: {certificate.describe()}"
             self._report(driver, certificate.class_name, certificate.pid, _ERROR, text)
 
+    def warn(self, driver: str, label: str, pid: int, text: str) -> None:
+        """Tells a driver of what is not as it should be."""
+        self._report(driver, label, pid, _WARNING, text)
+
     def _report(self, driver: str, label: str, pid: int, level: int, text: str) -> None:
         self._send(driver, Record(label, pid, "actorio", level, text, time.time(), "", 0))
 
@@ -152,7 +160,17 @@ class News:
     def inventory(self, zygote_pid: int, drivers: list[int]) -> Inventory:
         """Returns what there is."""
         actors = [self._status(actor.spec, _state(actor), actor.pid) for actor in self._registry.living.values()]
-        return Inventory(self._directory, os.getpid(), zygote_pid, drivers, actors, list(self._dead))
+        admission = self._admission
+        return Inventory(
+            self._directory,
+            os.getpid(),
+            zygote_pid,
+            drivers,
+            actors,
+            list(self._dead),
+            admission.totals,
+            {name: max(0, admission.free.get(name, 0)) for name in admission.totals},
+        )
 
     def _status(self, spec: Spec, state: str, pid: int, end: str = "") -> ActorStatus:
         return ActorStatus(

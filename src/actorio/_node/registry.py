@@ -3,10 +3,10 @@
 Pure: the node tells it what happened, and does what it returns (`instructions`). It knows no sockets, processes or
 clocks; time is an argument, in seconds of one monotonic clock.
 
-An actor is *starting* until its process exists, *alive* until that has ended, then *waiting* for its restart and
-starting again, or dead for ever after. A question about a death is answered when there was one, and not before; see
-`give_up` for an actor that lives on. A name belongs to one actor until that is dead: who asks for the name of one that
-is about to die waits until it has.
+An actor is *queued* until it has the resources that it needs, *starting* until its process exists, *alive* until that
+has ended, then *waiting* for its restart and starting again, or dead for ever after, and its resources are free. A
+question about a death is answered when there was one, and not before; see `give_up` for an actor that lives on. A name
+belongs to one actor until that is dead: who asks for the name of one that is about to die waits until it has.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Literal
 
 from actorio._model.certificate import DeathCause, DeathCertificate
 from actorio._model.holders import Holders
+from actorio._model.resources import GPU
+from actorio._node.admission import Admission
 from actorio._node.groups import Groups
-from actorio._node.instructions import Answer, Bury, End, Fork, ForkLater, Happened, Instruction, Kill, Made
+from actorio._node.instructions import Answer, Bury, End, Fork, ForkLater, Happened, Instruction, Kill, Made, Queue
 from actorio._node.names import Names
 
 if TYPE_CHECKING:
@@ -34,13 +36,14 @@ _SIGKILL = 9
 _SOFT = frozenset({"out_of_scope", "owner_died", "shutdown", "stopped", "supervised"})
 _AS_ASKED = (0, -15)
 
-State = Literal["starting", "alive", "waiting"]
+State = Literal["queued", "starting", "alive", "waiting"]
 
 
 class Actor:
     """One actor that is not dead."""
 
     __slots__ = (
+        "asker",
         "cause",
         "detail",
         "died_at",
@@ -58,6 +61,8 @@ class Actor:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.state: State = "starting"
+        # Whom to answer that it has been created, when it is queued no more.
+        self.asker: tuple[Any, int] | None = None
         self.pid = 0
         # What will have been the cause when the process ends, where that is not for its exit status to say.
         self.cause: DeathCause | None = None
@@ -81,15 +86,22 @@ class Registry:
     Args:
         random: a number in [0, 1), for what restarts wait.
         is_memory_short: has the kernel's out-of-memory killer run since the last question? Asked at a SIGKILL.
+        admission: what there is of resources; none unless given.
     """
 
-    def __init__(self, random: Callable[[], float], is_memory_short: Callable[[], bool] = bool) -> None:
+    def __init__(
+        self,
+        random: Callable[[], float],
+        is_memory_short: Callable[[], bool] = bool,
+        admission: Admission | None = None,
+    ) -> None:
         self.living: dict[str, Actor] = {}
         # Not everybody has said yet whom he keeps: nobody ends for want of that. Whoever ends it releases all.
         self.is_settling = False
         # There was a node before this one, which knew more.
         self.is_successor = False
         self.names = Names()
+        self._admission = admission or Admission({})
         self._random = random
         self._is_memory_short = is_memory_short
         self._holders = Holders()
@@ -111,11 +123,23 @@ class Registry:
             if holder is not None:
                 return self._name_is_taken(self.living[holder], asker, number, spec, gets_existing=gets_existing)
             self.names.take(spec.namespace, spec.name, spec.actor_id)
-        self.living[spec.actor_id] = Actor(spec)
+        actor = self.living[spec.actor_id] = Actor(spec)
         self._groups.add(spec)
         self._holders.need(spec.held)
         self._holders.own(spec.actor_id, spec.owner)
-        return [Fork(spec.actor_id), Made(asker, number, spec.actor_id, b"", "")]
+        actor.asker = asker, number
+        if spec.amounts and not self._admission.ask(spec.actor_id, spec.amounts):
+            actor.state = "queued"
+            return [Queue(asker, number, spec.actor_id)]
+        return self.admitted(spec.actor_id)
+
+    def admitted(self, actor_id: str) -> list[Instruction]:
+        """An actor has the resources that it needs."""
+        actor = self.living[actor_id]
+        actor.state = "starting"
+        if GPU in actor.spec.amounts:
+            actor.spec.gpus = self._admission.gpus_of(actor_id)
+        return [Fork(actor_id), *_answered(actor)]
 
     def knows(self, actor_id: str) -> bool:
         """Has there been such an actor?"""
@@ -143,6 +167,8 @@ class Registry:
             self.names.take(spec.namespace, spec.name, spec.actor_id)
         self._holders.need(spec.held)
         self._groups.add(spec)
+        if spec.amounts:
+            self._admission.insist(spec.actor_id, spec.amounts, spec.gpus or ())
         actor.state, actor.pid = "alive", pid
         if pid:
             self._by_pid[pid] = actor
@@ -228,7 +254,7 @@ class Registry:
     def _order(self, actor: Actor, order: Literal["end", "kill"], now: float) -> list[Instruction]:
         if actor.state == "alive":
             return [Kill(actor.pid)] if order == "kill" else [End(actor.spec.actor_id, actor.pid)]
-        if actor.state == "starting":
+        if actor.state == "starting" or (actor.state == "queued" and not actor.is_unwanted):
             actor.order = "kill" if actor.order == "kill" else order
             return []
         return self._died(actor, 0, [], now) if actor.is_unwanted else []
@@ -320,6 +346,7 @@ class Registry:
     ) -> list[Instruction]:
         spec = actor.spec
         del self.living[spec.actor_id]
+        self._admission.give_back(spec.actor_id)
         self._dead[spec.actor_id] = certificate
         if len(self._dead) > MAX_DEAD:
             del self._dead[next(iter(self._dead))]
@@ -327,7 +354,7 @@ class Registry:
             self.names.free(spec.namespace, spec.name)
         self._holders.forget(spec.actor_id)
         self._holders.need_no_more(spec.held)
-        done: list[Instruction] = [Bury(spec.actor_id, spec.address), *told]
+        done: list[Instruction] = [*_answered(actor), Bury(spec.actor_id, spec.address), *told]
         for asker, number, heir, gets_existing in actor.heirs:
             done += self.create(asker, number, heir, gets_existing=gets_existing)
         return done + self.release(spec.held, now)
@@ -350,7 +377,7 @@ class Registry:
         done: list[Instruction] = []
         self._by_pid.clear()
         for actor in list(self.living.values()):
-            if actor.state != "waiting":
+            if actor.state not in {"queued", "waiting"}:
                 actor.cause = actor.cause or cause
                 actor.detail = actor.detail or detail
                 done += self._died(actor, 0, [], now)
@@ -424,6 +451,15 @@ class Registry:
             actor.questions = [question for question in actor.questions if question[0].peer != peer]
         return done + self.release(self._holders.gone(peer), now)
 
+    def has_children(self, peer: str) -> bool:
+        """Has a process made actors that live, and would end with it?"""
+        return any(actor.spec.owner == peer and not actor.spec.is_detached for actor in self.living.values())
+
+    def label(self, actor_id: str) -> str:
+        """Returns who an actor is, for a person."""
+        actor = self.living[actor_id]
+        return f"{actor.spec.label}{f' (pid {actor.pid})' if actor.pid else ''}"
+
     # --- questions ----------------------------------------------------------------------------------------------
 
     def ask(self, actor_id: str, asker: Any, number: int, since: float) -> Answer | None:
@@ -477,6 +513,12 @@ class Registry:
     def has_detached(self) -> bool:
         """Does a detached actor live that nobody has asked to end?"""
         return any(actor.spec.is_detached and not actor.is_unwanted for actor in self.living.values())
+
+
+def _answered(actor: Actor) -> list[Instruction]:
+    """Returns the answer to who has created it, unless he has it."""
+    asker, actor.asker = actor.asker, None
+    return [] if asker is None else [Made(*asker, actor.spec.actor_id, b"", "")]
 
 
 def _words_of_giving_up(place: Membership) -> str:

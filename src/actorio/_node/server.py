@@ -19,8 +19,10 @@ from actorio._model.restarts import RestartBudget, RestartPolicy, decode_policy
 from actorio._model.supervision import Membership
 from actorio._node import boot as boots
 from actorio._node import instructions as do
+from actorio._node.admission import Admission
 from actorio._node.client import Client
 from actorio._node.cradles import is_alive
+from actorio._node.desk import Desk
 from actorio._node.lifecycle import GRACE, Lifecycle
 from actorio._node.memory import OutOfMemoryCounter
 from actorio._node.news import News
@@ -76,9 +78,19 @@ class Node:
         self._boot = boot
         self._entry = entry
         self._listener = socket.socket(fileno=boot.listener)
-        self._registry = Registry(random.random, OutOfMemoryCounter().has_run)
-        self._news = News(loop, boot.directory, self._registry)
-        self._life = Lifecycle(loop, self._registry, self._tell, self._news.on_output)
+        admission = Admission(boot.resources, boot.gpu_ids)
+        self._registry = Registry(random.random, OutOfMemoryCounter().has_run, admission)
+        self._news = News(loop, boot.directory, self._registry, admission)
+        self._life = Lifecycle(loop, self._registry, self._tell, self._admit, self._news.on_output)
+        self._desk = Desk(
+            loop,
+            admission,
+            self._registry,
+            self._life.perform,
+            self._news.warn,
+            self._client_of,
+            boot.idle_worker_timeout,
+        )
         self._news.outputs = self._life.outputs
         self._life.nursery = Nursery(loop, zygote, zygote_pid, self._on_zygote_news, self._on_zygote_lost)
         self._clients: set[Client] = set()
@@ -107,6 +119,9 @@ class Node:
             m.Unwatch: lambda client, message, _payload: self._news.unwatch(client, message.id),
             m.List: self._list,
             m.Stop: self._stop,
+            m.Lease: lambda client, message, _payload: self._desk.lease(client, self._driver_of(client), message),
+            m.Release: self._desk.release,
+            m.Rest: self._desk.rest,
         }
         note_processes(boot.directory, os.getpid(), zygote_pid)
         self._listener.setblocking(False)
@@ -137,7 +152,8 @@ class Node:
             self._absent.discard(client.pid)
             self._tell_of_drivers()
         if self._start_error is not None:
-            client.send(m.Welcome(os.getpid(), self._life.nursery.pid, self._start_error))
+            resources = self._boot.resources
+            client.send(m.Welcome(os.getpid(), self._life.nursery.pid, self._start_error, resources))
 
     def _tell_of_drivers(self) -> None:
         self._life.nursery.tell_drivers([client.pid for client in self._clients if client.is_driver])
@@ -156,6 +172,7 @@ class Node:
                 # The handle may be waiting in the socket of its receiver, who reads when he comes to it.
                 self._loop.call_later(_TRAVEL_TIMEOUT, self._unlend, token)
             self._life.perform(self._registry.peer_gone(client.peer, detail, time.monotonic()))
+            self._desk.peer_gone(client.peer)
         if client.is_driver:
             self._tell_of_drivers()
             self._end_if_alone()
@@ -175,13 +192,17 @@ class Node:
     def _create(self, client: Client, message: m.Create, payload: Payload) -> None:
         descriptors = client.take_descriptors(2)
         membership = Membership.decode(message.membership) if message.membership else None
+        driver = self._driver_of(client)
+        lease = (client.peer, message.lease) if message.lease else None
+        # Workers outlive the process that has made them: they are for the whole family.
+        owner = client if lease is None else self._connection_of(driver) or client
         spec = Spec(
             message.actor_id,
             message.label,
             f"{self._boot.directory}/{message.actor_id[:16]}",
-            client.peer,
-            client.pid,
-            self._driver_of(client),
+            owner.peer,
+            owner.pid,
+            driver,
             # A group's rules take the place of the actor's own.
             RestartBudget(-1) if membership else RestartBudget(message.max_restarts, decode_policy(message.policy)),
             time.time(),
@@ -191,12 +212,24 @@ class Node:
             bytes(payload),
             message.held,
             membership,
+            message.amounts,
+            None if lease is None else self._desk.leases.gpus_of(lease),
+            lease is not None,
+            message.is_private,
         )
         if self._registry.knows(spec.actor_id):
             close_all(descriptors)
         else:
             self._life.lay(spec.actor_id, tuple(descriptors))
         self._life.perform(self._registry.create(client, message.id, spec, gets_existing=message.gets_existing))
+        if lease is not None:
+            self._desk.worker_made(spec, lease)
+
+    def _connection_of(self, peer: str) -> Client | None:
+        return next((client for client in self._clients if client.peer == peer), None)
+
+    def _client_of(self, actor_id: str) -> Client | None:
+        return next((client for client in self._clients if client.actor_id == actor_id), None)
 
     def _driver_of(self, client: Client) -> str:
         """Returns the driver at the root of a process's family."""
@@ -255,6 +288,9 @@ class Node:
         inventory = self._news.inventory(self._life.nursery.pid, drivers)
         client.send(m.Listing(message.id), inventory.encode())
 
+    def _admit(self) -> list[Instruction]:
+        return self._desk.admit()
+
     def _tell(self, each: Instruction) -> None:
         if isinstance(each, do.Answer):
             payload = b"" if each.certificate is None else each.certificate.encode()
@@ -263,11 +299,16 @@ class Node:
             if each.identity or each.error:
                 self._life.discard(each.actor_id)
             each.asker.send(m.Created(each.number, each.error), each.identity)
+        elif isinstance(each, do.Send):
+            each.asker.send(each.message, each.payload)
+        elif isinstance(each, do.Queue | do.CheckLater | do.Retire):
+            self._desk.do(each)
         elif isinstance(each, do.CutOff):
             self._news.tell_of_cut_off(each)
         elif isinstance(each, do.Happened):
             self._news.tell_of(each)
             if each.kind == "died":
+                self._life.perform(self._desk.leases.worker_died(each.actor_id))
                 self._after_death()
 
     # --- the zygote ---------------------------------------------------------------------------------------------
@@ -312,7 +353,10 @@ class Node:
         self._registry.is_settling = self._registry.is_successor = True
         for message, payload, descriptors in kept:
             if isinstance(message, m.Kept):
-                self._life.adopt(message, Spec.decode(payload), descriptors)
+                spec = Spec.decode(payload)
+                self._life.adopt(message, spec, descriptors)
+                if spec.is_worker and message.pid:
+                    self._desk.worker_made(spec, None)
             elif isinstance(message, m.Ready):
                 self._absent = set(message.drivers)
             else:
@@ -357,6 +401,7 @@ class Node:
                 client.send(m.Stopped(self._life.killed, is_over=False))
                 client.close_when_sent()
                 self._life.perform(self._registry.peer_gone(client.peer, "", time.monotonic()))
+                self._desk.peer_gone(client.peer)
 
     def _end(self, detail: str) -> None:
         if self._is_ending:

@@ -20,6 +20,9 @@ class Spec(msgspec.Struct, array_like=True):
         identity: the pickled identity that others get who ask for it by name.
         held: the actors that its constructor needs.
         membership: its place in a supervised group, if it has one.
+        amounts: what it needs of each resource.
+        gpus: the ids of the GPUs that it has been given; None where nothing was said of any.
+        is_worker: it runs tasks; with ``is_private``, those of one lease only.
     """
 
     actor_id: str
@@ -36,6 +39,10 @@ class Spec(msgspec.Struct, array_like=True):
     identity: bytes = b""
     held: tuple[str, ...] = ()
     membership: Membership | None = None
+    amounts: dict[str, int] = {}  # msgspec copies it
+    gpus: list[str] | None = None
+    is_worker: bool = False
+    is_private: bool = False
 
     def encode(self) -> bytes:
         """Returns the spec as bytes."""

@@ -218,7 +218,11 @@ class Zygote:
         own, reading = descriptors[:_OWN], descriptors[_OWN:]
         kept, closed = (reading + own[:2], own[2:]) if message.is_restartable else (reading, own)
         try:
-            pid = self._fork(own, reading) if fork_is_safe() else _spawn(self._entry.__name__, own)
+            pid = (
+                self._fork(own, reading, message.gpus)
+                if fork_is_safe()
+                else _spawn(self._entry.__name__, own, message.gpus)
+            )
         except OSError as error:
             self._tell(ForkFailed(message.actor_id, str(error)))
         else:
@@ -227,7 +231,7 @@ class Zygote:
         self._cradles.keep(message.actor_id, Cradle(spec, tuple(kept), message.owner_pid))
         close_all(closed)
 
-    def _fork(self, own: list[int], reading: list[int]) -> int:
+    def _fork(self, own: list[int], reading: list[int], gpus: str | None) -> int:
         zygote = os.getpid()
         # The actor lets SIGTERM through when it is ready for a graceful end.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -243,7 +247,7 @@ class Zygote:
                 os.setpgid(pid, pid)
             return pid
         try:
-            self._become_actor(zygote, reading, *own)
+            self._become_actor(zygote, reading, gpus, *own)
         except BaseException:  # the child must never return into the zygote's work
             traceback.print_exc()
         finally:
@@ -251,7 +255,7 @@ class Zygote:
             os._exit(1)
 
     def _become_actor(  # noqa: PLR0917  # one descriptor each
-        self, zygote: int, reading: list[int], listener: int, birth: int, stdout: int, stderr: int
+        self, zygote: int, reading: list[int], gpus: str | None, listener: int, birth: int, stdout: int, stderr: int
     ) -> NoReturn:
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
@@ -272,7 +276,7 @@ class Zygote:
         if self._sock is not None:
             self._sock.close()
         gc.enable()
-        self._entry.run(listener, birth)
+        self._entry.run(listener, birth, gpus)
         raise AssertionError("an actor's life does not return")
 
     # --- ending -------------------------------------------------------------------------------------------------
@@ -314,9 +318,9 @@ def _plug_holes() -> list[object]:
     return plugs
 
 
-def _spawn(entry: str, descriptors: list[int]) -> int:
+def _spawn(entry: str, descriptors: list[int], gpus: str | None) -> int:
     listener, birth, stdout, stderr = descriptors
-    command = [sys.executable, "-m", entry, str(listener), str(birth)]
+    command = [sys.executable, "-m", entry, str(listener), str(birth), *([] if gpus is None else [gpus])]
     process = subprocess.Popen(  # noqa: S603  # our own module
         command,
         stdin=subprocess.DEVNULL,

@@ -128,6 +128,8 @@ class Welcome(Message, tag=2, frozen=True):
     zygote_pid: int
     # What went wrong while the session started, "" when all is well.
     error: str = ""
+    # What the session has of each resource.
+    resources: dict[str, int] = {}  # msgspec copies it
 
 
 class Create(Message, tag=3, frozen=True):
@@ -150,6 +152,11 @@ class Create(Message, tag=3, frozen=True):
     held: tuple[str, ...] = ()
     # An encoded `Membership`, for an actor that is supervised in a group.
     membership: bytes = b""
+    # What it needs of each resource, as long as it is not dead for good.
+    amounts: dict[str, int] = {}  # msgspec copies it
+    # For a worker: the lease that it is the first to serve, and whether it is to serve no other.
+    lease: int = 0
+    is_private: bool = False
 
 
 class Kill(Message, tag=4, frozen=True):
@@ -317,6 +324,59 @@ class End(Message, tag=25, frozen=True):
     actor_id: str
 
 
+class Queued(Message, tag=26, frozen=True):
+    """To `Create`, before its answer: the actor waits for resources."""
+
+    id: int
+
+
+class Lease(Message, tag=27, frozen=True):
+    """I want to run tasks, one after the other, each of which needs these resources. `Leased` answers, in time.
+
+    ``label`` is the function's name. With ``is_private`` the worker is to be a new one, which ends with the lease.
+    ``worker_id``: I have the lease already, of the node before this one, and this is the worker ("": none yet).
+    """
+
+    id: int
+    amounts: dict[str, int]
+    label: str
+    is_private: bool = False
+    is_held: bool = False
+    worker_id: str = ""
+
+
+class Leased(Message, tag=28, frozen=True):
+    """Run your tasks in the worker whose identity is the payload; there is none: make one.
+
+    With ``is_wanted`` for one task only: others wait.
+    """
+
+    id: int
+    is_wanted: bool = False
+
+
+class Wanted(Message, tag=29, frozen=True):
+    """Others wait for what this lease has: give it back after the task that runs."""
+
+    id: int
+
+
+class Release(Message, tag=30, frozen=True):
+    """I run no more tasks on this lease, or do not want it any more."""
+
+    id: int
+
+
+class Rest(Message, tag=31, frozen=True):
+    """So many of the tasks that this worker runs wait for others, and need no CPU meanwhile."""
+
+    count: int
+
+
+class Retire(Message, tag=32, frozen=True):
+    """To a worker, which gets no more tasks: `End` yourself as soon as nobody needs a value of yours."""
+
+
 # --- the node and its zygote -------------------------------------------------------------------------------------
 
 
@@ -331,6 +391,8 @@ class Fork(Message, tag=1, frozen=True):
     actor_id: str
     owner_pid: int = 0
     is_restartable: bool = False
+    # The GPUs that it may use, as CUDA_VISIBLE_DEVICES has them; None: as in its maker.
+    gpus: str | None = None
 
 
 class Forked(Message, tag=2, frozen=True):
@@ -405,6 +467,7 @@ Reply = Result | Failure | Item
 Control = (
     Hello | Welcome | Create | Kill | AskDeath | Death | Failed | Noted | Output | Record | Stop | Stopped | Created
     | Find | Found | Hold | Drop | Lend | Unlend | Watch | Unwatch | Event | List | Listing | End
+    | Queued | Lease | Leased | Wanted | Release | Rest | Retire
 )  # fmt: skip
 Zygote = Fork | Forked | ForkFailed | Exited | Signal | Ready | Forget | Kept | Finish | Drivers
 

@@ -23,12 +23,13 @@ from actorio._caller.creation import Home
 from actorio._caller.node import NodeClient
 from actorio._caller.pending import HERE
 from actorio._caller.runtime import CallerRuntime
-from actorio._caller.tasks import makes_room
+from actorio._caller.task_worker import makes_room
 from actorio._model import context, runtime
 from actorio._model.birth import Birth
 from actorio._model.definition import ClassDefinition
 from actorio._model.handle import ActorHandle, ActorIdentity
 from actorio._model.reference import ObjectRef
+from actorio._model.resources import GPUS_VARIABLE
 from actorio._model.task_error import remote_traceback
 from actorio._transport.descriptors import read_whole
 from actorio._transport.incoming import Incoming
@@ -61,14 +62,14 @@ _FAREWELL = 1.0
 _WARM_UP_ROUNDS = 20
 
 
-def run(listener_fd: int, birth_fd: int) -> NoReturn:
+def run(listener_fd: int, birth_fd: int, gpus: str | None) -> NoReturn:
     """Lives an actor's life. The descriptors are its listening socket and its birth; never returns.
 
-    The standard streams lead to the node already.
+    The standard streams lead to the node already. ``gpus`` are those that it may use; None: those of its maker.
     """
     birth = Birth.decode(read_whole(birth_fd))
     os.close(birth_fd)
-    _Life(birth, socket.socket(fileno=listener_fd)).live()
+    _Life(birth, socket.socket(fileno=listener_fd), gpus).live()
 
 
 def warm_up(surroundings: bytes) -> None:
@@ -133,8 +134,9 @@ class _Nowhere:
 class _Life:
     """One actor's life in its process."""
 
-    def __init__(self, birth: Birth, listener: socket.socket) -> None:
+    def __init__(self, birth: Birth, listener: socket.socket, gpus: str | None) -> None:
         self.birth = birth
+        self.gpus = gpus
         self.listener = listener
         self.guard = BlockingGuard(birth.name, is_forbidden=birth.is_async and not birth.allow_blocking_get)
         directory = os.path.dirname(birth.address)  # noqa: PTH120  # a string is what sockets take
@@ -161,6 +163,8 @@ class _Life:
         """Runs the actor until something ends it."""
         forget_the_template()
         take_over(self.birth.surroundings)
+        if self.gpus is not None:
+            os.environ[GPUS_VARIABLE] = self.gpus
         output.use_lines()
         output.forward_records(output.RecordForwarder(self.birth.name, self.runtime.node))
         faulthandler.enable(all_threads=False)
@@ -191,7 +195,9 @@ class _Life:
             is_ordered=self.birth.max_concurrency == 1 and not self.birth.is_async,
         )
         birth = self.birth
-        context.install(context.RuntimeContext(birth.session, ActorHandle(identity), birth.actor_id, birth.namespace))
+        gpus = tuple(self.gpus.split(",")) if self.gpus else ()
+        handle = ActorHandle(identity)
+        context.install(context.RuntimeContext(birth.session, handle, birth.actor_id, birth.namespace, gpus))
         return executor
 
     # --- async actors -------------------------------------------------------------------------------------------
@@ -266,7 +272,7 @@ class _Life:
         self.executor = executor
         dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, self._end_in_thread)
         if makes_room(executor.instance):
-            dispatcher.makes_room = True
+            dispatcher.rests_in = self.runtime.tasks.resting
             self.resting = dispatcher.resting
         serving = threading.Thread(target=self._serve, args=(dispatcher, rouser), name="actorio-mailbox", daemon=True)
         serving.start()
@@ -337,4 +343,4 @@ def _leave_it_to_another_thread() -> NoReturn:
 
 
 if __name__ == "__main__":
-    run(int(sys.argv[1]), int(sys.argv[2]))
+    run(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if sys.argv[3:] else None)

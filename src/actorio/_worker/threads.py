@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from actorio._model.context import CURRENT_CALL
@@ -22,6 +22,7 @@ from actorio._worker.mailbox import Mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from actorio._transport.serving import Connection
     from actorio._wire.frames import Payload
@@ -54,8 +55,9 @@ class ThreadDispatcher:
         # the other, and do not pay for the change of threads.
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._threads = 1
-        # Calls that have begun and wait for others, in whose place others may run.
-        self.makes_room = False
+        # What calls wait for others in, where others may run in their place; None: they may not.
+        self.rests_in: Callable[[], AbstractContextManager[None]] | None = None
+        # So many wait.
         self._resting = 0
         self._is_closed = False
         # One of the calls that ran when the end began has ended.
@@ -99,7 +101,8 @@ class ThreadDispatcher:
         if following is not None:
             self._wake(1)
         try:
-            yield
+            with nullcontext() if self.rests_in is None else self.rests_in():
+                yield
         finally:
             with self._lock:
                 self._resting -= 1
@@ -168,7 +171,7 @@ class ThreadDispatcher:
             method, args, kwargs = executor.prepare(call)
             value = method.function(*args, **kwargs)
             if call[1].window:
-                flow_in_thread(executor, call, value, self.resting if self.makes_room else None)
+                flow_in_thread(executor, call, value, self.resting if self.rests_in else None)
                 value = None
             frame = executor.reply(call, value)
         except BaseException as error:  # whatever a method raises is its caller's

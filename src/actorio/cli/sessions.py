@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from actorio._model.init_options import InitOptions
 from actorio._transport.directories import noted_processes
 from actorio.cli import processes, render
 from actorio.cli.connection import (
@@ -55,7 +56,7 @@ def start(*, preload: tuple[str, ...], as_json: bool) -> None:
 def _await_node(launch: Launch, directory: SessionDirectory, preload: tuple[str, ...]) -> int:
     """Tells the node what to do and waits until it is up; returns its process id."""
     try:
-        launch.configure(preload, is_kept=True)
+        launch.configure(InitOptions(preload=preload), is_kept=True)
         Session(directory, patience=None).close()
     except BaseException as error:
         launch.process.kill()

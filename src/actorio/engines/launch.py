@@ -15,8 +15,7 @@ from actorio._store.usage import DEFAULT_PATIENCE, set_limit
 from actorio._transport.sockets import listen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from actorio._model.init_options import InitOptions
     from actorio.engines.directory import SessionDirectory, Sessions
 
 
@@ -42,7 +41,7 @@ class Launch:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(import_path())},
             )
 
-    def configure(self, preload: Sequence[str], *, is_kept: bool = False) -> None:
+    def configure(self, options: InitOptions, *, is_kept: bool = False) -> None:
         """Tells the node what to do; with ``is_kept``, to stay though nobody is in the session.
 
         Raises:
@@ -51,13 +50,18 @@ class Launch:
         # See above.
         from actorio._caller.surroundings import capture
         from actorio._node import boot
+        from actorio.engines.machine import gpu_ids, resources
 
+        gpus = gpu_ids(options.amounts)
         config = boot.Boot(
             directory=self._directory.path,
             listener=self._listener,
             lock=self._directory.lock,
-            preload=list(preload),
+            preload=list(options.preload),
             surroundings=capture().encode(),
+            resources=resources(options.amounts, gpus),
+            gpu_ids=gpus,
+            idle_worker_timeout=options.idle_worker_timeout,
             is_kept=is_kept,
         )
         if self.process.stdin is None:

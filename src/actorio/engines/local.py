@@ -90,7 +90,7 @@ class Session:
         revival.note_started(launch.process)
         try:
             with _undoing(launch, self.directory):
-                launch.configure(options.preload)
+                launch.configure(options)
                 return self._connect()
         except OSError as error:
             from actorio._model.errors import RaySystemError
@@ -109,6 +109,8 @@ class Session:
 
         Interrupted, it ends the session at once.
         """
+        # First: what ends from now on makes room for nobody.
+        self.runtime.tasks.close()
         self._leave(self.runtime.close)
 
     def _leave(self, close: Callable[[], object] = bool) -> None:
@@ -153,8 +155,13 @@ def _find(address: str, options: InitOptions) -> tuple[SessionDirectory, Launch 
         address: what the user or the environment says, "" for nothing.
         options: what the user wants; some of it only a new session can give.
     """
-    has_wishes = bool(options.preload or options.object_store_memory)
+    has_wishes = bool(options.preload or options.object_store_memory or options.amounts)
     if address and address not in {_AUTO, _LOCAL}:
+        if options.amounts:
+            # As in Ray.
+            raise ValueError(
+                f"what a session has of {', '.join(options.amounts)} is said when it is started, not joined"
+            )
         return named(address), None
     with Sessions() as sessions:
         running = [] if address == _LOCAL or (has_wishes and not address) else sessions.running()
@@ -226,8 +233,9 @@ def init(address: str | None = None, **options: Any) -> InitContext:
 
     Args:
         address: a session's directory or its name; ``"auto"``: there must be one; ``"local"``: a new one in any case.
-        **options: see the reference of options: ``namespace``, ``log_to_driver``, ``preload`` (wants a new session,
-            unless there is an address), ``loop_stall_limit`` (seconds), ...
+        **options: see the reference of options: ``namespace``, ``log_to_driver``, ``loop_stall_limit`` (seconds), ...
+            Those that say what a session is to have want a new one: ``num_cpus``, ``num_gpus``, ``resources``,
+            ``object_store_memory``, ``preload``.
 
     Returns:
         A context for ``with actorio.init():`` or ``async with actorio.init():``.

@@ -1,0 +1,90 @@
+"""The class of the actors that run function tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from typing import TYPE_CHECKING, Any
+
+from actorio._model import runtime
+from actorio._transport.loops import new_loop
+from actorio._wire.payload import loads
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+
+    from actorio._caller.runtime import CallerRuntime
+
+# Threads of one worker: tasks that wait for other tasks hold one each.
+THREADS = 64
+_LARGEST_CACHE = 256
+
+
+class TaskWorker:
+    """Runs pickled functions, each in a thread of the pool. Lives in a worker process.
+
+    Tasks that it runs may run others, in any worker of their driver, this one among them. While they wait for these,
+    others take their place, so that any depth of them can run.
+    """
+
+    def __init__(self) -> None:
+        self._functions: dict[bytes, Callable[..., Any]] = {}
+        self._runtime: CallerRuntime = runtime.current()  # type: ignore[assignment]  # of its process
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        # The node says when the worker is to end.
+        self._runtime.node()
+
+    def run(self, payload: bytes, /, *args: Any, **kwargs: Any) -> Any:
+        """Runs a function; one that is ``async def``, on the worker's event loop."""
+        function = self._functions.get(payload)
+        if function is None:
+            if len(self._functions) >= _LARGEST_CACHE:
+                self._functions.clear()
+            function = self._functions[payload] = loads(payload)
+        value = function(*args, **kwargs)
+        if inspect.isasyncgen(value):
+            return self._in_turn(value)
+        return self._wait_for(value) if inspect.iscoroutine(value) else value
+
+    def _wait_for(self, value: Awaitable[Any]) -> Any:
+        """Returns what a coroutine does, which runs on the worker's loop."""
+
+        async def run() -> Any:
+            return await value
+
+        future = asyncio.run_coroutine_threadsafe(run(), self._the_loop())
+        # Nobody can tell what it waits for.
+        with self._runtime.blocking("get"):
+            return future.result()
+
+    def _in_turn(self, items: AsyncGenerator[Any, Any]) -> Iterator[Any]:
+        """Returns the items of an asynchronous generator, which runs on the worker's loop, one by one."""
+        try:
+            while True:
+                try:
+                    item = self._wait_for(anext(items))
+                except StopAsyncIteration:
+                    return
+                yield item
+        finally:
+            self._wait_for(items.aclose())
+
+    def _the_loop(self) -> asyncio.AbstractEventLoop:
+        """Returns the loop that all asynchronous tasks share, made for the first of them."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = new_loop()
+                threading.Thread(target=self._loop.run_forever, name="actorio-tasks", daemon=True).start()
+            return self._loop
+
+    def __actorio_name_call__(self, payload: bytes, *_args: Any, **_kwargs: Any) -> str:
+        """Returns what errors call a call of `run`: the function's name."""
+        function = self._functions.get(payload)
+        return getattr(function, "__name__", "task")
+
+
+def makes_room(instance: object) -> bool:
+    """May other calls run while one of this actor's waits for others?"""
+    return isinstance(instance, TaskWorker)
