@@ -18,6 +18,9 @@ import actorio as ray
 from actorio.exceptions import ActorClassInheritanceException, GetTimeoutError, RayError, RaySystemError
 
 PUBLIC = {
+    "available_resources",
+    "cluster_resources",
+    "get_gpu_ids",
     "ActorHandle",
     "ObjectRef",
     "ObjectRefGenerator",

@@ -143,15 +143,18 @@ def test_stop_kills_a_session_whose_node_does_not_answer(run_command):
 
 
 def test_status_counts_drivers_and_actors(command, fresh_session):
-    actors = [Counter.options(name="named", lifetime="detached").remote(), Counter.remote()]
+    actors = [Counter.options(name="named", lifetime="detached").remote(), Counter.options(num_cpus=0.5).remote()]
     ray.get([actor.add.remote() for actor in actors])
     found = command.json("status")
+    cpus = found["resources"]["CPU"]
+    assert found["available"]["CPU"] == cpus - 0.5
     assert found["node_pid"] == fresh_session.address_info["node_pid"]
     assert [driver["pid"] for driver in found["drivers"]] == [os.getpid()]
     assert (found["actors"], found["states"], found["detached"], found["named"]) == (2, {"alive": 2}, 1, 1)
     text = command("status")
     assert f"driver    pid {os.getpid()}" in text
     assert "actors    2 (2 alive)" in text
+    assert f"CPU       {cpus - 0.5:g} of {cpus:g} free" in text
     command("kill", "named")
 
 

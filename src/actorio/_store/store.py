@@ -249,11 +249,13 @@ class Store:
 
     def close(self) -> None:
         """Lets go of everything; values that are referred to stay as long as they are."""
-        self.abandon()
+        self._is_closed = True
         self._gone.put(None)
         self._ended.set()
         if self._thread is not None:
+            # It may be putting away what is warm.
             self._thread.join()
+        self.abandon()
         if self._usage is not None:
             self._usage.close()
             self._usage = None

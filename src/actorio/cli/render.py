@@ -75,6 +75,8 @@ def status(found: dict[str, Any]) -> None:
     click.echo(f"drivers   {len(found['drivers'])}")
     click.echo(f"actors    {found['actors']}{f' ({states})' if states else ''}")
     click.echo(f"          {found['named']} named, {found['detached']} detached, restarted {found['restarts']} times")
+    for name, total in found["resources"].items():
+        click.echo(f"{name:<9} {found['available'][name]:g} of {total:g} free")
     if found["other_sessions"]:
         click.echo(f"others    {', '.join(found['other_sessions'])}")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from actorio._model.init_options import InitOptions
+from actorio._model.resources import numbers
 from actorio._transport.directories import noted_processes
 from actorio.cli import processes, render
 from actorio.cli.connection import (
@@ -147,6 +148,8 @@ def _status(session: Session) -> dict[str, Any]:
         "detached": sum(actor.is_detached for actor in inventory.actors),
         "named": sum(bool(actor.name) for actor in inventory.actors),
         "restarts": sum(actor.restarts for actor in inventory.actors),
+        "resources": numbers(inventory.resources),
+        "available": numbers(inventory.free),
         "other_sessions": [other.name for other in running_sessions() if other.name != name],
     }
 
