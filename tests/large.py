@@ -9,12 +9,23 @@ import numpy as np
 import actorio
 
 
-@actorio.remote
-class Plain:
-    """Takes and gives values; keeps some."""
+class Built:
+    """Has what its constructor was given."""
 
-    def __init__(self):
+    def __init__(self, *values, key=None):
         self.kept = {}
+        self.given, self.key = values, key
+
+    def arguments(self):
+        return *self.given, self.key
+
+    def writable(self):
+        return [value.flags.writeable for value in self.given]
+
+
+@actorio.remote
+class Plain(Built):
+    """Takes and gives values; keeps some."""
 
     def total(self, *values, **named):
         return sum(int(value.sum()) for value in (*values, *named.values()))
@@ -54,7 +65,7 @@ class Plain:
 
 
 @actorio.remote
-class Coroutine:
+class Coroutine(Built):
     """Takes and gives values on a loop."""
 
     async def total(self, *values):

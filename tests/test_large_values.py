@@ -67,6 +67,22 @@ def test_a_task_takes_and_an_await_gets_large_values():
     assert actorio.get(total.options(max_retries=2).remote(actorio.put(ones()))) == MIB
 
 
+@pytest.mark.parametrize("kind", [Plain, Coroutine])
+def test_a_constructor_shares_its_large_arguments_with_who_makes_it(kind):
+    values = np.arange(MIB)
+    actor = kind.remote(values, actorio.put(values), key=actorio.put([1]))
+    first, second, key = [*actorio.get(actor.arguments.remote())]
+    assert (first.tolist() == second.tolist() == values.tolist(), key) == (True, [1])
+    assert actorio.get(actor.writable.remote()) == [False, False]
+
+
+@pytest.mark.parametrize("options", [{"max_restarts": 1}, {"name": "kept", "lifetime": "detached"}])
+def test_an_actor_that_may_need_its_large_arguments_later_has_them_for_itself(options):
+    actor = Plain.options(**options).remote(np.ones(MIB), np.ones(MIB))
+    assert actorio.get(actor.writable.remote()) == [True, True]
+    actorio.kill(actor)
+
+
 def test_a_large_argument_and_a_small_one_keep_their_order():
     actor = Plain.options(max_concurrency=1).remote()
     refs = [actor.give_back.remote(ones(size)) for size in (MIB, 3, 2 * MIB, 1, 300_000, 2)]
@@ -212,6 +228,7 @@ def test_values_of_a_killed_process_stay_with_those_who_have_them():
 
 
 def test_values_beyond_the_descriptors_are_kept_in_private_memory(monkeypatch):
+    actorio.put(ones())
     store = SLOT.store
     monkeypatch.setattr(store, "_most", 3)
     refs = [actorio.put(np.full(MIB, index, np.uint8)) for index in range(10)]

@@ -480,6 +480,19 @@ def test_a_generator_that_is_an_argument_streams_in(cls):
     assert actorio.get(Plain.remote().kind.remote(number for number in ())) == "Stream"
 
 
+def test_a_generator_streams_into_a_constructor():
+    class Summing:
+        def __init__(self, items):
+            self.sum = sum(items)
+
+        def get(self):
+            return self.sum
+
+    assert actorio.get(actorio.remote(Summing).remote(number for number in range(1000)).get.remote()) == 499_500
+    with pytest.raises(ValueError, match=r"Summing may be restarted, .* can be taken only once"):
+        actorio.remote(Summing).options(max_restarts=1).remote(number for number in range(3))
+
+
 @each_kind
 def test_an_asynchronous_generator_that_is_an_argument_streams_in(cls):
     async def numbers(count):

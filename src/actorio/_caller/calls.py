@@ -220,9 +220,20 @@ class Calls:
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition
     ) -> tuple[tuple[Any, ...], dict[str, Any], list[ObjectRef[Any]]]:
         """Returns the arguments as they are pickled, and the references that were among them."""
-        if has_generators(args, kwargs):
-            args, kwargs = replace_generators(args, kwargs, method, self._numbers)
-        return take_references(args, kwargs)
+        return take_references(*self.without_generators(args, kwargs, method))
+
+    def without_generators(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], method: MethodDefinition
+    ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """Returns the arguments with a stream in the place of each generator.
+
+        Raises:
+            RuntimeError: one is asynchronous, and no loop runs here.
+            ValueError: one is an argument of another call already.
+        """
+        if not has_generators(args, kwargs):
+            return args, kwargs
+        return replace_generators(args, kwargs, method, self._numbers)
 
     # --- sending ------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,8 @@ from actorio._model.errors import GetTimeoutError, ObjectStoreFullError, RaySyst
 from actorio._model.handle import ActorHandle, identity_of
 from actorio._model.reference import ObjectRef
 from actorio._model.status import Inventory
-from actorio._model.travel import NOTED, KeepingBytes, kept_by, take_notes
+from actorio._model.streams import ObjectRefGenerator, Stream
+from actorio._model.travel import NOTED, KeepingBytes, files_of, kept_by, take_notes
 from actorio._store.store import Store
 from actorio._store.values import abandon_store, close_store, dumps, open_store
 from actorio._wire import payload as wire
@@ -125,8 +126,8 @@ class CallerRuntime:
         options: ActorOptions,
     ) -> ActorHandle:
         """Starts an actor: its socket listens when this returns, its process is on its way."""
-        # They outlive whatever this process has: the actor may be constructed again when it has ended.
-        arguments = dump_arguments(args, kwargs, definition.constructor, dumps=wire.dumps)
+        args, kwargs = self.calls.without_generators(args, kwargs, definition.constructor)
+        arguments = self._constructor_arguments(args, kwargs, definition, options)
         held = kept_by(arguments) | kept_by(class_payload)
         identity, is_new = self._maker.make(definition, class_payload, arguments, options, held=tuple(held))
         if is_new:
@@ -134,6 +135,27 @@ class CallerRuntime:
             # Values, until the actor has them, and as long as this process may see it restarted. Actors: see the node.
             hold.others = [kept for key, kept in held.items() if is_value(key)]
         return ActorHandle(identity)
+
+    def _constructor_arguments(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], definition: ClassDefinition, options: ActorOptions
+    ) -> bytes:
+        """Returns the arguments as a payload, or a reference to them, where they are large."""
+        is_restartable = options.max_restarts or options.membership is not None
+        streams = [value for value in (*args, *kwargs.values()) if isinstance(value, Stream | ObjectRefGenerator)]
+        if streams and is_restartable:
+            raise ValueError(
+                f"{definition.name} may be restarted, and a stream or generator among the arguments of its constructor "
+                "can be taken only once: pass it to a method, or have the actor made with max_restarts=0"
+            )
+        if is_restartable or options.is_detached:
+            # It may need them when this process has nothing of it any more.
+            return dump_arguments(args, kwargs, definition.constructor, dumps=wire.dumps)
+        payload = dump_arguments(args, kwargs, definition.constructor)
+        if not files_of(payload):
+            return payload
+        result = PendingResult(next(self._numbers), None, f"{definition.name}.__init__")
+        result.complete(VALUE, payload)
+        return pickled(ObjectRef(result))
 
     def kill(self, identity: ActorIdentity, *, may_restart: bool) -> None:
         """Ends an actor at once; calls that this process makes later fail, though the signal is still on its way."""

@@ -98,14 +98,17 @@ class Executor:
 
     # --- the constructor ----------------------------------------------------------------------------------------
 
-    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Returns the constructor's arguments; references among them are not resolved yet."""
+    def arguments(self) -> Any:
+        """Returns the constructor's positional and keyword arguments, or a reference to both, where they are large.
+
+        References among them are not resolved yet.
+        """
         # What arrived is held until the handles in it are there and hold it themselves.
         held = self._birth.held
         arrived = HERE.holdings.arrived((actor_id, 0) for actor_id in held) if held else None
-        args, kwargs = wire.loads(self._birth.arguments)
+        found = wire.loads(self._birth.arguments)
         del arrived
-        return args, kwargs
+        return found
 
     def construct(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Makes the instance; raises what the constructor raises."""

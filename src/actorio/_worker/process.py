@@ -222,10 +222,9 @@ class _Life:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         try:
             executor = self._load()
-            args, kwargs = executor.arguments()
-            args = tuple([await value if isinstance(value, ObjectRef) else value for value in args])
-            for name, value in kwargs.items():
-                kwargs[name] = await value if isinstance(value, ObjectRef) else value
+            args, kwargs = await _there(executor.arguments())
+            args = tuple([await _there(value) for value in args])
+            kwargs = {name: await _there(value) for name, value in kwargs.items()}
             executor.construct(args, kwargs)
         except BaseException as error:  # whatever the constructor raises ends the actor
             self._fail(error)
@@ -265,7 +264,7 @@ class _Life:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         try:
             executor = self._load()
-            args, kwargs = executor.arguments()
+            args, kwargs = self._resolve(executor.arguments())
             executor.construct(tuple(map(self._resolve, args)), {k: self._resolve(v) for k, v in kwargs.items()})
         except BaseException as error:  # whatever the constructor raises ends the actor
             self._fail(error)
@@ -335,6 +334,11 @@ class _Life:
             leave(end.code)
         self.ending.say_why("constructor", remote_traceback(error))
         leave(1)
+
+
+async def _there(value: Any) -> Any:
+    """Returns a value, or what it is a reference to."""
+    return await value if isinstance(value, ObjectRef) else value
 
 
 def _leave_it_to_another_thread() -> NoReturn:
