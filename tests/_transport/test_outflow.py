@@ -36,9 +36,17 @@ def test_what_was_not_sent_cannot_be_taken():
 class Connection:
     """One whose loop's thread runs between two steps of who makes an outflow: ``then`` is what it does."""
 
-    def __init__(self, left=(), then=lambda _: None, *, is_open=True):
+    def __init__(self, left=(), then=lambda _: None, *, is_open=True, clogged=0):
         self.outflows, self.left = {}, set(left)
-        self._then, self._is_open = then, is_open
+        self._then, self._is_open, self.clogged = then, is_open, clogged
+
+    def is_clogged(self):
+        return self.clogged > 0
+
+    def push(self):
+        self.clogged -= 1
+        if self.clogged == 1:
+            self._then(*self.outflows.values())
 
     def is_open(self):
         was_open = self._is_open
@@ -64,3 +72,18 @@ def test_a_stream_that_nobody_takes_does_not_begin(connection, may_go_on):
     assert connection.outflows == {1: outflow}
     outflow.close()
     assert connection.outflows == {}
+
+
+def test_a_thread_sends_what_is_left_itself_before_it_makes_more():
+    connection = Connection(clogged=3)
+    outflow = ThreadOutflow(connection, Call(1, "f", window=2), None)
+    assert outflow.may_go_on()
+    assert connection.clogged == 0
+
+
+def test_a_thread_sends_no_more_when_nobody_takes_it():
+    connection = Connection(clogged=3)
+    outflow = ThreadOutflow(connection, Call(1, "f", window=2), None)
+    connection._then = ThreadOutflow.leave
+    assert not outflow.may_go_on()
+    assert connection.clogged == 1

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actorio._store import values
 from actorio._wire import payload
 from actorio._wire.payload import culprit, dumps, explain, loads
 
@@ -212,3 +213,52 @@ def test_the_explanation_names_the_call_the_path_the_type_the_reason_and_a_remed
 
 def test_a_value_that_can_be_pickled_after_all_is_said_to_be():
     assert explain(1, "args", "f") == "args of f() can be pickled here"
+
+
+# -- plain values --------------------------------------------------------------------------------------------------
+
+
+class Text(str):
+    """Looks like a plain value, and belongs to a module."""
+
+    __slots__ = ()
+
+
+CYCLE = []
+CYCLE.append(CYCLE)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"bytes", True),
+        ("__main__", True),
+        (((b"bytes", 1), {"key": [None, 2.0, True]}), True),
+        ({"a", 1}, True),
+        (Text("text"), False),
+        ([1, Text("text")], False),
+        ({Text("key"): 1}, False),
+        ({"key": Text("value")}, False),
+        (len, False),
+        (object(), False),
+        # Not worth a longer look.
+        ([0] * 1000, False),
+        ([[[[[1]]]]], False),
+        (CYCLE, False),
+    ],
+)
+def test_a_value_is_plain_when_it_and_its_few_parts_belong_to_no_module(value, expected):
+    assert payload.is_plain(value) is expected
+
+
+@pytest.mark.parametrize("size", [10, 5_000, 100_000])
+def test_what_belongs_to_main_is_found_however_long_the_rest_is(size):
+    function = types.FunctionType((lambda: 42).__code__, {}, "answer")
+    function.__module__ = "__main__"
+    sys.modules["__main__"].answer = function
+    try:
+        for value in ([b"x" * size, function], {"text": "x" * size, "function": function}):
+            sent = values.dumps(value)
+            assert b"cloudpickle" in sent
+    finally:
+        del sys.modules["__main__"].answer

@@ -6,6 +6,7 @@ import mmap
 import os
 import pickle
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from actorio._model.travel import KeepingBytes, files_of
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 LARGE = 256 << 10
 """From how many bytes on a value lies in a segment: about where that gets quicker than two copies into sockets."""
+# From how many bytes on a short look at a value takes less time than a search of its pickle.
+_LONG = 4 << 10
 
 
 class _Slot:
@@ -88,7 +91,7 @@ def dumps(value: Any, *, waits: bool = False) -> bytes:
         data = pickle.dumps(value, wire.PROTOCOL, buffer_callback=wire.refuse_large)
     except (wire.LargeBufferError, *wire.REFUSALS):
         return _dumps_otherwise(value, waits=waits)
-    if data.rfind(wire.MAIN) >= 0:
+    if (len(data) < _LONG or not wire.is_plain(value)) and data.rfind(wire.MAIN) >= 0:
         return _dumps_otherwise(value, waits=waits)
     return data if len(data) < LARGE else _keep(value, data, [], waits=waits)
 
@@ -106,7 +109,15 @@ def _keep(value: Any, data: bytes, buffers: list[pickle.PickleBuffer], *, waits:
         kept = store.keep([data, *(buffer.raw() for buffer in buffers)], waits=waits)
         if kept is not None:
             return kept
-    return wire.dumps(value) if buffers else data
+    return _in_one_piece(value, data) if buffers else data
+
+
+def _in_one_piece(value: Any, apart: bytes) -> bytes:
+    """Returns a value as `wire.dumps` does; what is ``apart`` of its large buffers need not be searched again."""
+    if apart.rfind(wire.MAIN) < 0:
+        with suppress(*wire.REFUSALS):
+            return pickle.dumps(value, wire.PROTOCOL)
+    return wire.dumps(value)
 
 
 def size_of(payload: Payload) -> int:

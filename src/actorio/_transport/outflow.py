@@ -115,7 +115,7 @@ class ThreadOutflow(_Outflow):
 
     def may_go_on(self) -> bool:
         """Waits until another item may be sent; returns False when nobody takes any."""
-        if not self.is_left and not self.allowance.is_open():
+        if not self.is_left and (not self.allowance.is_open() or self.connection.is_clogged()):
             if self._resting is None:
                 self._wait()
             else:
@@ -124,6 +124,9 @@ class ThreadOutflow(_Outflow):
         return not self.is_left
 
     def _wait(self) -> None:
+        # A thread that makes more meanwhile would keep the loop, which sends it, from running.
+        while not self.is_left and self.connection.is_clogged():
+            self.connection.push()
         with self._changed:
             while not self.is_left and not self.allowance.is_open():
                 self._changed.wait()

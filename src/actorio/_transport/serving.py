@@ -7,9 +7,11 @@ A `Server` and its `Connection`s belong to one loop. Everything runs in that loo
 from __future__ import annotations
 
 import logging
+import select
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from actorio._transport.incoming import Incoming
@@ -37,6 +39,9 @@ _MOST_UNREAD, _LONGEST_READ = 4096, 5.0
 # Replies that come closer together than this, in seconds, leave together, in pieces of about this many bytes.
 _QUICK = 0.001
 _FULL = 2048
+# From how many bytes on that the socket has not taken a thread waits before it makes more; and for how long it waits
+# before it looks whether anybody still wants them, in milliseconds.
+_CLOGGED, _PATIENCE = 1 << 16, 100
 
 
 class Server:
@@ -205,6 +210,20 @@ class Connection:
                 return
             self._is_scheduled = True
         self._server.loop.call_soon_threadsafe(self._flush)
+
+    def is_clogged(self) -> bool:
+        """Is there much that the socket has not taken?"""
+        return len(self._out) > _CLOGGED
+
+    def push(self) -> None:
+        """Sends what the socket takes, in this thread, which waits for it a while."""
+        poll = select.poll()
+        with suppress(ValueError):
+            # Unless it has just been closed.
+            poll.register(self._sock.fileno(), select.POLLOUT)
+            poll.poll(_PATIENCE)
+        with self._lock:
+            self._send_out()
 
     def _send_out(self) -> bool:
         """Sends as much as the socket takes; returns whether that was all."""

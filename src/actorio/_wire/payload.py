@@ -19,6 +19,9 @@ APART: Final = 16 << 10
 """From how many bytes on a buffer is kept out of the pickle of a large value, to be read without a copy."""
 # Looked for from the end, which takes half of the time.
 MAIN: Final = b"__main__"
+_PLAIN: Final = frozenset({bytes, bytearray, str, int, float, complex, bool, type(None)})
+_CONTAINERS: Final = frozenset({tuple, list, dict, set, frozenset})
+_FEW: Final = 16
 _MAX_DEPTH: Final = 40
 _KEY_LIMIT: Final = 40
 _MAX_PROBES: Final = 5_000
@@ -46,6 +49,20 @@ def dumps(value: Any) -> bytes:
         return _dumps_by_value(value)
     # The search may hit a string or an array by chance: then cloudpickle only takes a little longer.
     return _dumps_by_value(value) if data.rfind(MAIN) >= 0 else data
+
+
+def is_plain(value: Any, depth: int = 3) -> bool:
+    """Say whether a value is data that any process knows, as far as a short look tells.
+
+    The pickle of such a value need not be searched, which takes longer than making it when there are long bytes in it.
+    """
+    kind = value.__class__
+    if kind in _PLAIN:
+        return True
+    if not depth or kind not in _CONTAINERS or len(value) > _FEW:
+        return False
+    parts = (*value, *value.values()) if kind is dict else value
+    return all(is_plain(part, depth - 1) for part in parts)
 
 
 class LargeBufferError(Exception):

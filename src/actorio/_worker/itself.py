@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SENDERS = (
     payload.dumps.__code__,
     values.dumps.__code__,
+    values._in_one_piece.__code__,  # noqa: SLF001  # the same, for what has small large buffers
     payload.dumps_apart.__code__,
     payload._dumps_by_value.__code__,  # noqa: SLF001  # cloudpickle's side of it
 )
