@@ -1,5 +1,6 @@
 """Resources: as many tasks and actors run as there is room for, the others wait, and what can never be is refused."""
 
+import gc
 import os
 import signal
 import threading
@@ -7,7 +8,7 @@ import time
 
 import pytest
 from tests.occupants import Keeper, Runs, all_is_free, run_until
-from tests.programs import is_gone, output_of, run, wait_until
+from tests.programs import finish, is_gone, output_of, run, start, wait_until
 
 import actorio
 from actorio._model import runtime
@@ -107,7 +108,8 @@ def test_tasks_that_wait_for_others_give_their_cpus_back(function):
 def test_tasks_run_again_come_to_a_free_place(tmp_path):
     @actorio.remote(max_retries=2)
     def crash(path):
-        path.open("a").write(".")
+        with path.open("a") as file:
+            file.write(".")
         if len(path.read_text()) < 3:
             os.kill(os.getpid(), signal.SIGKILL)
         return path.read_text()
@@ -124,6 +126,56 @@ def test_what_a_dead_worker_had_is_free(runs):
         with pytest.raises(WorkerCrashedError, match="SIGKILL"):
             get(ref)
     assert wait_until(all_is_free)
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_the_room_of_a_task_is_free_when_it_ends_though_nobody_reads_its_result(is_kept):
+    kept = [pid.remote() for _ in range(3)]
+    if not is_kept:
+        kept.clear()
+    assert wait_until(all_is_free)
+
+
+def test_the_room_of_a_task_that_nobody_waits_for_goes_to_who_needs_it(runs, session):
+    refs = runs.start(2)
+    runs.settle(2)
+    program = """
+        actorio.init(address=sys.argv[1])
+        @actorio.remote
+        def f(): return 1
+        ref = f.remote()
+        print(actorio.wait([ref], timeout=0.2)[0], flush=True)
+        print(actorio.get(ref))
+    """
+    other = start(program, session.address_info["address"])
+    assert other.stdout.readline() == "[]\n"
+    runs.release()
+    assert finish(other) == (0, "1\n", "")
+    get(refs)
+
+
+def test_many_tasks_whose_argument_fails_end_with_its_error_and_take_no_room(runs):
+    refs = runs.start(2)
+    runs.settle(2)
+
+    @actorio.remote(num_cpus=0)
+    def fail():
+        raise LookupError("no name")
+
+    failed = fail.remote()
+    for ref in [name_of.remote(failed) for _ in range(2000)]:
+        with pytest.raises(LookupError):
+            get(ref)
+    runs.release()
+    get(refs)
+
+
+def test_nothing_is_kept_of_functions_that_were_run_once():
+    for number in range(5):
+        assert get(actorio.remote(max_calls=1)(lambda number=number: number).remote()) == number
+    assert wait_until(all_is_free)
+    gc.collect()
+    assert wait_until(lambda: not runtime.current().tasks._lines)
 
 
 def test_a_stream_has_its_room_until_it_ends_or_is_left(runs):

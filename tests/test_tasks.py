@@ -206,6 +206,26 @@ def test_a_wrong_option_is_refused_at_once(options, error):
 # -- the end -------------------------------------------------------------------------------------------------------
 
 
+def test_a_task_that_is_made_while_the_session_ends_is_not_run_and_says_so():
+    assert (
+        output_of("""
+    from actorio._model import runtime
+    @actorio.remote(num_returns=2)
+    def pair(): return 1, 2
+
+    with actorio.init():
+        # As `shutdown` does in another thread.
+        runtime.current().tasks.close()
+        for ref in pair.remote():
+            try:
+                actorio.get(ref)
+            except actorio.exceptions.WorkerCrashedError as error:
+                print(error)
+    """)
+        == ["the task pair() was not run: its session was shut down"] * 2
+    )
+
+
 def test_nothing_is_run_again_when_the_session_ends():
     output = output_of("""
     @actorio.remote

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+import weakref
 from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from actorio._wire import messages as m
 from actorio._wire.payload import NONE, dumps, loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from actorio._caller.creation import ActorMaker
     from actorio._caller.lines import Lease
@@ -80,8 +81,11 @@ class Tasks:
         self._numbers = numbers
         # Guards the lines. Never held while something is sent: the node's reader asks for `repeated`.
         self._lock = threading.Lock()
-        self._lines: dict[Any, Line] = {}
-        self._leases = itertools.count(1)
+        # A line lives as long as a task or a lease of its.
+        self._lines: weakref.WeakValueDictionary[Any, Line] = weakref.WeakValueDictionary()
+        # Those that were asked for and have not been given back.
+        self._leases: dict[int, Lease] = {}
+        self._lease_numbers = itertools.count(1)
         # Those that run and whose end nobody may hear of, as long as nobody waits for them.
         self._unseen: deque[TaskResult | TaskStream] = deque()
         self._is_tidying = False
@@ -120,7 +124,7 @@ class Tasks:
             line = self._lines.get(key)
             if line is None:
                 most = _most(amounts, self._runtime.node().resources)
-                line = self._lines[key] = Line(needs, name, self._leases, most)
+                line = self._lines[key] = Line(needs, name, self._lease_numbers, most)
             return line
 
     def _begin_to_wait(
@@ -136,33 +140,46 @@ class Tasks:
 
     def _when_there(self, refs: Sequence[ObjectRef[Any]], task: TaskResult | TaskStream, line: Line) -> None:
         """Has a task stand in line when its arguments are there: until then it needs nothing."""
-        missing = {one for one in map(result_of, refs) if not one.is_done()}
+        needed = [result_of(ref) for ref in refs]
+        missing = {one for one in needed if not one.is_done()}
+
+        def stand_in_line() -> None:
+            failed = next((one for one in needed if one.has_failed()), None)
+            if failed is not None:
+                task.complete_like(failed)
+            else:
+                self._do(line.add, task, fresh=None if missing else task)
+
         if not missing:
-            self._do(line.add, task, fresh=task)
+            stand_in_line()
             return
         left = itertools.count(len(missing) - 1, -1)
         for one in missing:
-            one.add_callback(lambda _: None if next(left) else self._do(line.add, task))
+            one.add_callback(lambda _: None if next(left) else stand_in_line())
             one.see_to_pumping(None)
 
     # --- what the lines want ------------------------------------------------------------------------------------
 
     def _do(self, change: Callable[..., Todo], *args: Any, fresh: Any = None, **kwargs: Any) -> None:
         """Changes a line, and does what follows; ``fresh`` is a task that its maker is about to wait for."""
-        if self._is_over.is_set():
-            self._give_up()
         with self._lock:
             todo = change(*args, **kwargs)
-            idle = not self._is_tidying and any(map(_is_idle, self._all_leases()))
-            self._is_tidying = self._is_tidying or idle
+            self._leases.update((lease.number, lease) for lease in todo.ask)
+            for lease in todo.release:
+                self._leases.pop(lease.number, None)
+            if fresh is not None and todo.run:
+                self._unseen.append(fresh)
+            begins_to_tidy = not self._is_tidying and self._is_untidy()
+            self._is_tidying = self._is_tidying or begins_to_tidy
+        if self._is_over.is_set():
+            self._give_up(task for _, task in todo.run)
+            return
         self._perform(todo, fresh)
-        if idle and start_thread(self._tidy, "actorio-leases") is None:
+        if begins_to_tidy and start_thread(self._tidy, "actorio-leases") is None:
             self._is_tidying = False
 
     def _perform(self, todo: Todo, fresh: Any = None) -> None:
         for lease, task in todo.run:
-            if task is fresh:
-                self._unseen.append(task)
             self._begin(lease, task)
             if task is not fresh:
                 # Whoever waits for it has begun to do so without a lane, or does not wait.
@@ -232,13 +249,12 @@ class Tasks:
                 self._unseen.remove(task)
             self._leave(task)
 
-    def _leave(self, task: TaskResult | TaskStream) -> Line | None:
+    def _leave(self, task: TaskResult | TaskStream) -> None:
         lease, task.lease = task.lease, None
         if lease is None:
-            return None
-        is_dead = task.lane is None or task.lane.is_lost
+            return
+        is_dead = task.state != VALUE if task.lane is None else task.lane.is_lost
         self._do(lease.line.ended, lease, time.monotonic(), is_dead=is_dead)
-        return lease.line
 
     def _again(self, line: Line, task: TaskResult) -> None:
         """Runs a task once more: its worker has died, or its function has failed so."""
@@ -247,29 +263,37 @@ class Tasks:
         self._do(line.add, task, is_first=True)
 
     def _tidy(self) -> None:
-        """Gives idle leases back, until there are none. In a thread of its own."""
-        while not self._is_over.wait(_LINGER):
-            with self._lock:
-                before = time.monotonic() - _LINGER
-                released = [lease for line in self._lines.values() for lease in line.tidy(before).release]
-                self._is_tidying = any(map(_is_idle, self._all_leases()))
-            self._perform(Todo(release=released))
-            if not self._is_tidying:
-                return
+        """Gives idle leases back, and sees to it that tasks end on the others, until there are none of either.
 
-    def _all_leases(self) -> list[Lease]:
-        return [lease for line in self._lines.values() for lease in line.leases.values()]
+        In a thread of its own.
+        """
+        while not self._is_over.wait(_LINGER):
+            self._see_to_ends()
+            before = time.monotonic() - _LINGER
+            for line in {lease.line for lease in self._copy_of_leases()}:
+                self._do(line.tidy, before)
+            with self._lock:
+                self._is_tidying = self._is_untidy()
+                if not self._is_tidying:
+                    return
+
+    def _is_untidy(self) -> bool:
+        return bool(self._unseen) or any(map(_is_idle, self._leases.values()))
+
+    def _copy_of_leases(self) -> list[Lease]:
+        with self._lock:
+            return list(self._leases.values())
 
     def close(self, end: str = "its session was shut down") -> None:
         """Ends tasks that have not begun: this process leaves its session, or ``end`` says why it is over."""
         self._end = self._end or end
         self._is_over.set()
-        self._give_up()
+        self._give_up(())
 
-    def _give_up(self) -> None:
+    def _give_up(self, begun: Iterable[TaskResult | TaskStream]) -> None:
         with self._lock:
-            tasks = [task for line in self._lines.values() for task in line.drop()]
-        for task in tasks:
+            waiting = [task for line in list(self._lines.values()) for task in line.drop()]
+        for task in (*begun, *waiting):
             text = f"the task {task.call}() was not run: {self._end}"
             task.fail(lambda text=text: WorkerCrashedError(text))
 
@@ -280,12 +304,12 @@ class Tasks:
         if isinstance(message, m.Retire):
             start_thread(self._retire, "actorio-retire")
             return
-        with self._lock:
-            lease = next((lease for lease in self._all_leases() if lease.number == message.id), None)
+        lease = self._leases.get(message.id)
         if lease is None:
             # Nobody needs it any more.
             self._runtime.node().offer(m.Release(message.id))
         elif isinstance(message, m.Wanted):
+            self._see_to_ends()
             self._do(lease.line.wanted, lease)
         else:
             worker: ActorIdentity | None = loads(payload) if payload else None
@@ -293,8 +317,7 @@ class Tasks:
 
     def repeated(self) -> list[Message]:
         """Returns what a new node has to know of this process's tasks."""
-        with self._lock:
-            leases: list[Message] = [_request(lease) for lease in self._all_leases()]
+        leases: list[Message] = [_request(lease) for lease in self._copy_of_leases()]
         return [*leases, m.Rest(self._resting)] if self._resting else leases
 
     # --- in a worker --------------------------------------------------------------------------------------------

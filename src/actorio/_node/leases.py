@@ -191,10 +191,10 @@ class Leases:
 
     def _is_wanted(self, lease: _Lease) -> bool:
         """Does anybody else wait for something that this lease has?"""
-        for key, amounts in self._admission.waiting.items():
+        for key in self._admission.waiting:
             other = self._leases.get(key) if isinstance(key, tuple) else None
             is_alike = other is not None and _is_alike(other, lease)
-            if not is_alike and lease.amounts.keys() & amounts.keys():
+            if not is_alike and lease.key in self._admission.in_the_way_of(key):
                 return True
         return False
 
@@ -202,7 +202,7 @@ class Leases:
 
     def worker_made(self, spec: Spec, key: tuple[str, int] | None, now: float) -> list[Instruction]:
         """There is a worker, made for this lease; None: a node before this one knew of it."""
-        worker = self._workers[spec.actor_id] = _Worker(spec, now)
+        worker = self._workers.setdefault(spec.actor_id, _Worker(spec, now))
         lease = None if key is None else self._leases.get(key)
         if lease is not None and lease.worker is None:
             self._put(lease, worker)

@@ -222,7 +222,7 @@ class Node:
         else:
             self._life.lay(spec.actor_id, tuple(descriptors))
         self._life.perform(self._registry.create(client, message.id, spec, gets_existing=message.gets_existing))
-        if lease is not None:
+        if lease is not None and spec.actor_id in self._registry.living:
             self._desk.worker_made(spec, lease)
 
     def _connection_of(self, peer: str) -> Client | None:
