@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import gc
 import itertools
 import os
@@ -14,6 +15,7 @@ from tests.flowing import Coroutine, Plain, slow_squares, squares
 from tests.programs import wait_until
 
 import actorio
+from actorio._caller.sources import LoopSource
 from actorio.exceptions import ActorDiedError, RayError, UnpicklableError
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -254,6 +256,39 @@ def test_leaving_the_loop_closes_the_generator(cls):
     assert wait_until(lambda: actorio.get(actor.closed_so_far.remote()) == ["count"])
     made = actorio.get(actor.made_so_far.remote())
     assert actorio.get(actor.made_so_far.remote()) == made < 10_000
+
+
+@pytest.mark.parametrize("leave", ["close", "with", "async with", "aclosing"])
+@pytest.mark.parametrize("is_of_references", [True, False])
+def test_a_stream_is_left_in_every_way_in_which_generators_are(leave, is_of_references):
+    actor = Plain.options(max_concurrency=2).remote()
+    stream = (actor.count.remote if is_of_references else actor.count.stream)(10**9)
+
+    async def leave_in_a_coroutine():
+        async with stream if leave == "async with" else contextlib.aclosing(stream) as items:
+            await anext(items)
+
+    if leave == "close":
+        next(stream)
+        stream.close()
+    elif leave == "with":
+        with stream as items:
+            next(items)
+    else:
+        asyncio.run(leave_in_a_coroutine())
+    assert list(stream) == []
+    assert wait_until(lambda: actorio.get(actor.closed_so_far.remote()) == ["count"])
+
+
+def test_a_stream_of_a_number_of_references_is_refused():
+    @actorio.remote(num_returns=2)
+    def two():
+        yield from (1, 2)
+
+    with pytest.raises(ValueError, match=r"two.stream\(\): num_returns=2 is for .remote\(\)"):
+        two.stream()
+    with pytest.raises(ValueError, match="num_returns=1 is for"):
+        Plain.remote().count.options(num_returns=1).stream(3)
 
 
 @each_kind
@@ -576,6 +611,24 @@ def test_what_a_generator_raises_arrives_though_it_cannot_be_pickled():
 def test_an_item_of_a_generator_that_cannot_be_pickled_is_said_to_be_so():
     with pytest.raises(UnpicklableError, match=r"an argument of Plain\.total\(\): item \(_thread.lock\)"):
         actorio.get(Plain.remote().total.remote(threading.Lock() for _ in range(3)))
+
+
+def test_a_loop_that_ends_while_its_generator_is_left_says_nothing(caplog, recwarn):
+    async def numbers():
+        yield 1
+
+    async def main():
+        return LoopSource(numbers(), "f", itertools.count(1))
+
+    loop = asyncio.new_event_loop()
+    source = loop.run_until_complete(main())
+    # As when the news comes in the last moment of the loop.
+    source._close_soon()
+    loop.close()
+    del source
+    gc.collect()
+    assert not caplog.records
+    assert not [each for each in recwarn if "LoopSource" in str(each.message)]
 
 
 def test_a_generator_can_be_the_argument_of_one_call():

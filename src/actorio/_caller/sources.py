@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import queue
+import types
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -170,13 +171,17 @@ class LoopSource(_Source):
             return
 
     def _close_soon(self) -> None:
-        self._step = self._loop.create_task(self._close(self._step))
+        self._step = closing = self._loop.create_task(self._close(self._step))
+        # The loop may be about to end, and closes its generators itself then: a task that it does not come to run any
+        # more is no mistake, nor is a coroutine, which this therefore is not.
+        closing._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001  # as asyncio.gather does
 
-    async def _close(self, step: asyncio.Task[None] | None) -> None:
+    @types.coroutine
+    def _close(self, step: asyncio.Task[None] | None) -> Generator[Any, None, None]:
         if step is not None and not step.done():
             step.cancel()
-            await asyncio.wait([step])
-        await self._items.aclose()
+            yield from asyncio.wait([step]).__await__()
+        yield from self._items.aclose().__await__()
 
 
 class ThreadSource(_Source):

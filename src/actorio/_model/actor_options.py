@@ -70,6 +70,17 @@ class Manner(NamedTuple):
         return refs[0] if self.returns == 1 else refs or None
 
 
+def check_stream(options: Mapping[str, Any], where: str) -> None:
+    """Check that options let values stream.
+
+    Raises:
+        ValueError: They ask for a number of references.
+    """
+    returns = options.get("num_returns")
+    if returns not in {None, STREAMING}:
+        raise ValueError(f"{where}: num_returns={returns} is for .remote(), which returns so many references")
+
+
 def _returns(value: int | str) -> str | None:
     if value == "dynamic":
         return "write 'streaming', which it has become in Ray"

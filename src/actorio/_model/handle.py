@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
-from actorio._model.actor_options import DEFAULT_WINDOW, METHOD_OPTIONS, Manner
+from actorio._model.actor_options import DEFAULT_WINDOW, METHOD_OPTIONS, Manner, check_stream
 from actorio._model.definition import ClassDefinition, MethodDefinition
 from actorio._model.options import validate
 from actorio._model.streams import ObjectRefGenerator, Stream
@@ -217,9 +217,11 @@ class ActorMethod:
 
         Raises:
             TypeError: as with `remote`.
+            ValueError: ``num_returns`` is a number.
         """
         if kwargs or len(args) not in self._arities:
             self._definition.check(args, kwargs)
+        check_stream(self._options, f"{self!r}.stream()")
         manner = self._manner
         if manner is None or not manner.window:
             manner = Manner(window=self._options.get("window", DEFAULT_WINDOW))

@@ -7,7 +7,7 @@ from one: each gets the next that nobody has. Either can be sent to another proc
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from actorio._model import runtime
 from actorio._model.reference import ObjectRef
@@ -95,6 +95,22 @@ class _Items:
             self._is_over = True
             self._flow.leave()
 
+    async def aclose(self) -> None:
+        """Does the same, for `contextlib.aclosing`."""
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self.close()
+
     def __del__(self) -> None:
         # It may die in the midst of its making.
         if not getattr(self, "_is_over", True):
@@ -175,22 +191,6 @@ class Stream(_Items, Generic[T]):
         """Waits for the next value. Safe to cancel: the value is there the next time."""
         value: T = (await self._awaited_item()).value()
         return value
-
-    async def aclose(self) -> None:
-        """Does the same as `close`."""
-        self.close()
-
-    def __enter__(self) -> Stream[T]:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Stream[T]:
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        self.close()
 
 
 class Waiting:
