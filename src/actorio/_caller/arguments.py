@@ -29,6 +29,22 @@ def pickled(value: Any, dumps: Callable[[Any], bytes] = values.dumps) -> bytes:
     return data if NOTED.actors is None else KeepingBytes.of(data, take_notes(), files_of(data))
 
 
+def pickled_definition(definition: object) -> bytes:
+    """Returns a class or function as bytes; by value where other processes could not import it."""
+    import cloudpickle  # a process that only calls never needs it
+
+    name = getattr(definition, "__qualname__", repr(definition))
+    # What somebody has pickled on his own is not in this.
+    take_notes()
+    try:
+        data: bytes = cloudpickle.dumps(definition)
+        if NOTED.actors is not None:
+            data = KeepingBytes.of(data, take_notes())
+    except Exception as error:
+        raise UnpicklableError(f"{name} cannot be sent to an actor. {wire.explain(definition, name, name)}") from error
+    return data
+
+
 def dump_arguments(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],

@@ -8,7 +8,7 @@ from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from actorio._caller.arguments import dump_arguments, pickled
+from actorio._caller.arguments import dump_arguments, pickled, pickled_definition
 from actorio._caller.calls import Calls
 from actorio._caller.creation import SHARED_NAMESPACE, ActorMaker
 from actorio._caller.holdings import Holdings
@@ -25,7 +25,7 @@ from actorio._model.handle import ActorHandle, identity_of
 from actorio._model.reference import ObjectRef
 from actorio._model.status import Inventory
 from actorio._model.streams import ObjectRefGenerator, Stream
-from actorio._model.travel import NOTED, KeepingBytes, files_of, kept_by, take_notes
+from actorio._model.travel import files_of, kept_by
 from actorio._store.store import Store
 from actorio._store.values import abandon_store, close_store, dumps, open_store
 from actorio._wire import payload as wire
@@ -73,10 +73,10 @@ class CallerRuntime:
         self._lock = threading.Lock()
         self._losses = Losses(self.node)
         self._maker = ActorMaker(home, self.node)
-        self.tasks = Tasks(self, self._maker, self._numbers)
         self._sharing = Sharing(home.directory, lambda: self.calls.contexts, self._losses, self._numbers)
         self.holdings = HERE.holdings = Holdings(self.node, self._sharing, self._see_to)
         self.calls = Calls(home.session, self._losses, self.holdings, self._numbers)
+        self.tasks = Tasks(self.node, self.calls, self._maker, self._sharing.is_needed, self._numbers)
         # On the way of every call: as attributes they take a step less.
         self.call, self.call_in, self.run_task = self.calls.call, self.calls.call_in, self.tasks.run
         self.stream, self.stream_task = self.calls.stream, self.tasks.stream
@@ -102,20 +102,7 @@ class CallerRuntime:
 
     def pickle_definition(self, definition: object) -> bytes:
         """Returns a class or function as bytes; by value where other processes could not import it."""
-        import cloudpickle  # a process that only calls never needs it
-
-        name = getattr(definition, "__qualname__", repr(definition))
-        # What somebody has pickled on his own is not in this.
-        take_notes()
-        try:
-            data: bytes = cloudpickle.dumps(definition)
-            if NOTED.actors is not None:
-                data = KeepingBytes.of(data, take_notes())
-        except Exception as error:
-            raise UnpicklableError(
-                f"{name} cannot be sent to an actor. {wire.explain(definition, name, name)}"
-            ) from error
-        return data
+        return pickled_definition(definition)
 
     def create(
         self,
@@ -275,10 +262,6 @@ class CallerRuntime:
     def subscribe(self, *exported: Any) -> Flow:
         """Goes on with the stream that another process has passed on."""
         return self._sharing.subscribe(exported)
-
-    def is_needed(self) -> bool:
-        """Does another process need a value of this one's?"""
-        return self._sharing.is_needed()
 
     # --- the end ------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,6 @@ from actorio._wire.payload import loads
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
-    from actorio._caller.runtime import CallerRuntime
-
 # Threads of one worker: tasks that wait for other tasks hold one each.
 THREADS = 64
 _LARGEST_CACHE = 256
@@ -30,11 +28,8 @@ class TaskWorker:
 
     def __init__(self) -> None:
         self._functions: dict[bytes, Callable[..., Any]] = {}
-        self._runtime: CallerRuntime = runtime.current()  # type: ignore[assignment]  # of its process
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
-        # The node says when the worker is to end.
-        self._runtime.node()
 
     def run(self, payload: bytes, /, *args: Any, **kwargs: Any) -> Any:
         """Runs a function; one that is ``async def``, on the worker's event loop."""
@@ -56,7 +51,7 @@ class TaskWorker:
 
         future = asyncio.run_coroutine_threadsafe(run(), self._the_loop())
         # Nobody can tell what it waits for.
-        with self._runtime.blocking("get"):
+        with runtime.current().blocking("get"):
             return future.result()
 
     def _in_turn(self, items: AsyncGenerator[Any, Any]) -> Iterator[Any]:

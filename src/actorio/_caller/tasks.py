@@ -10,6 +10,7 @@ from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from actorio._caller.arguments import pickled_definition
 from actorio._caller.flows import StreamResult
 from actorio._caller.lines import Line, Todo
 from actorio._caller.pending import VALUE, PendingResult, result_of
@@ -28,10 +29,10 @@ from actorio._wire.payload import NONE, dumps, loads
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from actorio._caller.calls import Calls
     from actorio._caller.creation import ActorMaker
     from actorio._caller.lines import Lease
     from actorio._caller.node import NodeClient
-    from actorio._caller.runtime import CallerRuntime
     from actorio._model.handle import ActorIdentity
     from actorio._model.reference import ObjectRef
     from actorio._model.task import Task
@@ -72,12 +73,25 @@ class Tasks:
     """The tasks of this process that run or wait, and the leases that it has for them.
 
     Args:
+        node: returns the connection to the node.
+        calls: makes tasks into calls.
+        maker: makes workers.
+        is_needed: does another process need a value of this one's?
         numbers: of results.
     """
 
-    def __init__(self, runtime: CallerRuntime, maker: ActorMaker, numbers: Iterator[int]) -> None:
-        self._runtime = runtime
+    def __init__(
+        self,
+        node: Callable[[], NodeClient],
+        calls: Calls,
+        maker: ActorMaker,
+        is_needed: Callable[[], bool],
+        numbers: Iterator[int],
+    ) -> None:
+        self._node = node
+        self._calls = calls
         self._maker = maker
+        self._is_needed = is_needed
         self._numbers = numbers
         # Guards the lines. Never held while something is sent: the node's reader asks for `repeated`.
         self._lock = threading.Lock()
@@ -101,7 +115,7 @@ class Tasks:
     def run(self, task: Task, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[ObjectRef[Any]]:
         """Runs a function, as soon as its arguments are there and what it needs is free; see `Runtime.run_task`."""
         line = self._line(task)
-        send_to, refs = self._runtime.calls.prepare_task(task.definition, args, kwargs, task.payload)
+        send_to, refs = self._calls.prepare_task(task.definition, args, kwargs, task.payload)
         number = next(self._numbers)
         result = TaskResult(number, task.definition, task.manner, lambda _: self._again(line, result))
         self._begin_to_wait(result, send_to, refs, line)
@@ -110,7 +124,7 @@ class Tasks:
     def stream(self, task: Task, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> StreamResult:
         """Runs a generator function; see `Runtime.stream_task`."""
         line = self._line(task)
-        send_to, refs = self._runtime.calls.prepare_task(task.definition, args, kwargs, task.payload)
+        send_to, refs = self._calls.prepare_task(task.definition, args, kwargs, task.payload)
         result = TaskStream(next(self._numbers), None, task.definition, task.manner.window, self._numbers)
         self._begin_to_wait(result, send_to, refs, line)
         return result
@@ -123,7 +137,7 @@ class Tasks:
         with self._lock:
             line = self._lines.get(key)
             if line is None:
-                most = _most(amounts, self._runtime.node().resources)
+                most = _most(amounts, self._node().resources)
                 line = self._lines[key] = Line(needs, name, self._lease_numbers, most)
             return line
 
@@ -188,7 +202,7 @@ class Tasks:
             self._see_to_ends()
         if not (todo.ask or todo.make or todo.release):
             return
-        node = self._runtime.node()
+        node = self._node()
         for lease in todo.release:
             node.offer(m.Release(lease.number))
         for lease in todo.ask:
@@ -226,7 +240,7 @@ class Tasks:
         self._do(lease.line.made, lease, worker, time.monotonic())
 
     def _new_worker(self, lease: Lease) -> ActorIdentity:
-        self._payload = self._payload or self._runtime.pickle_definition(TaskWorker)
+        self._payload = self._payload or pickled_definition(TaskWorker)
         worker, _ = self._maker.make(
             ClassDefinition.of(TaskWorker),
             self._payload,
@@ -307,7 +321,7 @@ class Tasks:
         lease = self._leases.get(message.id)
         if lease is None:
             # Nobody needs it any more.
-            self._runtime.node().offer(m.Release(message.id))
+            self._node().offer(m.Release(message.id))
         elif isinstance(message, m.Wanted):
             self._see_to_ends()
             self._do(lease.line.wanted, lease)
@@ -325,7 +339,7 @@ class Tasks:
     @contextmanager
     def resting(self) -> Iterator[None]:
         """While a task of this worker waits for others, it needs no CPU."""
-        node = self._runtime.node()
+        node = self._node()
         self._rest(node, 1)
         try:
             yield
@@ -339,11 +353,11 @@ class Tasks:
 
     def _retire(self) -> None:
         """Ends this worker when nobody needs a value of its any more."""
-        while self._runtime.is_needed():
+        while self._is_needed():
             time.sleep(_PAUSE)
         actor_id = get_runtime_context().actor_id
         if actor_id is not None:
-            self._runtime.node().end(actor_id)
+            self._node().end(actor_id)
 
 
 def _request(lease: Lease) -> m.Lease:

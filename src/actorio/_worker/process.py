@@ -272,6 +272,8 @@ class _Life:
         dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, self._end_in_thread)
         if makes_room(executor.instance):
             dispatcher.rests_in = self.runtime.tasks.resting
+            # The node says when a worker is to end.
+            self.runtime.node()
             self.resting = dispatcher.resting
         serving = threading.Thread(target=self._serve, args=(dispatcher, rouser), name="actorio-mailbox", daemon=True)
         serving.start()
