@@ -10,7 +10,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from actorio._model.travel import KeepingBytes, files_of
+from actorio._store import tensors
 from actorio._store.layout import parts_of
+from actorio._store.senders import are_senders
 from actorio._wire import payload as wire
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ LARGE = 256 << 10
 """From how many bytes on a value lies in a segment: about where that gets quicker than two copies into sockets."""
 # From how many bytes on a short look at a value takes less time than a search of its pickle.
 _LONG = 4 << 10
+# How far into a pickle it is looked for tensors, which need memory that can be written to; others are copied.
+_GLANCE = 64 << 10
 
 
 class _Slot:
@@ -103,6 +107,8 @@ def _dumps_otherwise(value: Any, *, waits: bool) -> bytes:
 
 
 def _keep(value: Any, data: bytes, buffers: list[pickle.PickleBuffer], *, waits: bool) -> bytes:
+    if not buffers and tensors.know():
+        return dumps(value, waits=waits)
     size = len(data) + sum(memoryview(buffer).nbytes for buffer in buffers)
     store = _the_store() if size >= LARGE else None
     if store is not None:
@@ -118,6 +124,15 @@ def _in_one_piece(value: Any, apart: bytes) -> bytes:
         with suppress(*wire.REFUSALS):
             return pickle.dumps(value, wire.PROTOCOL)
     return wire.dumps(value)
+
+
+are_senders(
+    dumps.__code__,
+    _in_one_piece.__code__,
+    wire.dumps.__code__,
+    wire.dumps_apart.__code__,
+    wire._dumps_by_value.__code__,  # noqa: SLF001  # cloudpickle's side of it
+)
 
 
 def size_of(payload: Payload) -> int:
@@ -152,6 +167,8 @@ def _loads_from(payload: Payload, access: int) -> Any:
     if not isinstance(payload, KeepingBytes) or len(payload.files) != 1:
         raise ValueError("a payload without bytes has one file")
     pickled, *buffers = parts_of(memoryview(_mapping(payload.files[0], access)))
+    if access == mmap.ACCESS_READ and buffers and tensors.NAME in bytes(pickled[:_GLANCE]):
+        return copy(payload)
     return wire.loads(pickled, buffers=buffers)
 
 
