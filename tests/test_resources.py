@@ -1,5 +1,7 @@
 """Resources: as many tasks and actors run as there is room for, the others wait, and what can never be is refused."""
 
+import concurrent.futures
+import contextlib
 import gc
 import os
 import signal
@@ -228,6 +230,135 @@ def test_two_programs_share_the_cpus(runs, session):
     get(refs)
 
 
+@actorio.remote
+def answer(number):
+    return number
+
+
+def test_threads_that_a_task_starts_may_wait():
+    @actorio.remote
+    def parent():
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda number: actorio.get(answer.remote(number)), range(4)))
+
+    assert get([parent.remote() for _ in range(4)]) == [[0, 1, 2, 3]] * 4
+
+
+def test_a_thread_that_a_task_leaves_behind_waits_on(runs):
+    @actorio.remote
+    def leave_behind(folder):
+        def wait():
+            (folder / "gate").write_text(str(actorio.get(run_until.remote(folder, "left"))))
+
+        threading.Thread(target=wait).start()
+        return os.getpid()
+
+    worker = get(leave_behind.remote(runs.folder))
+    runs.settle(1)
+    assert get([answer.remote(number) for number in range(20)]) == list(range(20))
+    runs.release()
+    assert wait_until(lambda: (runs.folder / "gate").read_text().isdigit())
+    assert not is_gone(worker)
+
+
+def test_tasks_that_need_no_cpu_free_none_when_they_wait(runs):
+    @actorio.remote(num_cpus=0)
+    def wait_for(refs):
+        return actorio.get(refs)
+
+    refs = runs.start(5)
+    waiting = [wait_for.remote(refs) for _ in range(20)]
+    runs.settle(2)
+    runs.release()
+    get([*refs, *waiting])
+
+
+@actorio.remote(num_cpus=1)
+async def run_until_on_a_loop(folder, name):
+    import asyncio
+
+    (folder / name).touch()
+    while not (folder / "gate").exists():  # noqa: ASYNC110  # no event tells of a file
+        await asyncio.sleep(0.005)
+
+
+def test_asynchronous_tasks_that_need_a_cpu_have_it_but_while_they_wait_for_others(runs):
+    refs = [run_until_on_a_loop.remote(runs.folder, str(number)) for number in range(6)]
+    runs.settle(2)
+    runs.release()
+    get(refs)
+
+
+def test_a_task_of_another_kind_has_its_turn_while_others_follow_each_other():
+    @actorio.remote(max_calls=1)
+    def other():
+        return "has run"
+
+    @actorio.remote
+    def short():
+        time.sleep(0.02)
+
+    refs = [short.remote() for _ in range(8)]
+    result = other.remote()
+    deadline = time.monotonic() + PATIENCE
+    while not actorio.wait([result], timeout=0)[0]:
+        assert time.monotonic() < deadline
+        _, refs = actorio.wait(refs)
+        refs.append(short.remote())
+    get(refs)
+
+
+def test_a_task_that_cannot_be_sent_ends_with_the_reason_and_takes_no_room(monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no descriptors are left")
+
+    ref = pid.options(max_calls=1).remote()
+    monkeypatch.setattr(runtime.current().calls.contexts.threads, "open", fail)
+    with pytest.raises(OSError, match="no descriptors are left"):
+        get(ref)
+    monkeypatch.undo()
+    assert wait_until(all_is_free)
+
+
+def test_tasks_may_be_made_by_a_signals_handler_in_the_midst_of_making_others():
+    assert output_of("""
+        @actorio.remote(num_cpus=0)
+        def f(number): return number
+        with actorio.init():
+            actorio.get(f.remote(0))
+            made = []
+            def make(*_):
+                made.append(f.remote(len(made)))
+                signal.setitimer(signal.ITIMER_REAL, 0.0007)
+            signal.signal(signal.SIGALRM, make)
+            signal.setitimer(signal.ITIMER_REAL, 0.0007)
+            refs = [f.remote(number) for number in range(1000)]
+            signal.signal(signal.SIGALRM, signal.SIG_IGN)
+            print(actorio.get(refs) == list(range(1000)), actorio.get(made) == list(range(len(made))))
+    """) == ["True True"]
+
+
+def test_the_tasks_of_a_detached_actor_do_not_end_with_the_program_that_made_it(runs, session):
+    program = """
+        from tests.occupants import run_until
+        from pathlib import Path
+        actorio.init(address=sys.argv[1], namespace="shared")
+        class Maker:
+            def make(self, folder): self.ref = run_until.options(max_retries=0).remote(folder, "task")
+            def ready(self): return True
+            async def result(self): return await self.ref
+        actorio.remote(Maker).options(name="maker", lifetime="detached").remote().make.remote(Path(sys.argv[2]))
+        while not Path(sys.argv[2], "task").exists():
+            time.sleep(0.01)
+    """
+    assert run(program, session.address_info["address"], runs.folder) == (0, "", "")
+    maker = actorio.get_actor("maker", namespace="shared")
+    result = maker.result.remote()
+    runs.release()
+    assert isinstance(get(result), int)
+    actorio.kill(maker)
+
+
 # -- actors --------------------------------------------------------------------------------------------------------
 
 
@@ -311,6 +442,22 @@ def test_an_actor_and_tasks_give_way_to_each_other(runs):
     get([*refs, *more])
 
 
+def test_a_group_does_not_wait_for_a_member_that_waits_for_room():
+    holder = Keeper.options(num_cpus=1).remote()
+    get(holder.pid.remote())
+    supervisor = actorio.util.Supervisor("one_for_all", max_restarts=3, window=60)
+    member = supervisor.supervise(Keeper.options(num_cpus=1))
+    first = member.remote()
+    before = get(first.pid.remote())
+    second = member.remote()
+    waiting = second.pid.remote()
+    os.kill(before, signal.SIGKILL)
+    assert wait_until(lambda: is_gone(before))
+    assert get(first.pid.remote()) != before
+    actorio.kill(holder)
+    assert get(waiting) != get(first.pid.remote())
+
+
 # -- GPUs ----------------------------------------------------------------------------------------------------------
 
 
@@ -388,8 +535,7 @@ def pid():
 
 def test_a_worker_is_used_again_and_there_are_no_more_than_cpus():
     assert len({get(pid.remote()) for _ in range(20)}) <= 2
-    get([pid.remote() for _ in range(50)])
-    assert len([each for each in workers() if each.state == "alive"]) <= 2
+    assert len(set(get([pid.remote() for _ in range(50)]))) <= 2
 
 
 @pytest.mark.parametrize(("max_calls", "expected"), [(1, 6), (2, 3), (4, 2)])
@@ -440,6 +586,53 @@ async def loop_of():
     import asyncio
 
     return os.getpid(), id(asyncio.get_running_loop())
+
+
+@pytest.mark.parametrize("options", [{"num_cpus": 0}, {"num_cpus": 1}])
+def test_an_asynchronous_task_must_not_block_the_loop_that_others_share(options):
+    @actorio.remote(**options)
+    async def block():
+        return actorio.get(loop_of.remote())
+
+    @actorio.remote(**options)
+    async def block_in_a_thread():
+        import asyncio
+
+        return await asyncio.to_thread(lambda: actorio.get(loop_of.remote()))
+
+    for ref in [block.remote() for _ in range(4)]:
+        with pytest.raises(RuntimeError, match=r"would block the event loop that .* share: write `await ref`"):
+            get(ref)
+    assert len(get([block_in_a_thread.remote() for _ in range(4)])) == 4
+    assert len({get(pid.remote()) for _ in range(5)}) <= 2
+
+
+def test_a_plain_task_may_run_a_loop_of_its_own_and_wait_in_it():
+    @actorio.remote
+    def run():
+        import asyncio
+
+        async def main():
+            return actorio.get(loop_of.remote()), await loop_of.remote()
+
+        return asyncio.run(main())
+
+    assert len(get(run.remote())) == 2
+
+
+def test_a_task_that_crashes_takes_no_other_along():
+    @actorio.remote(max_retries=0)
+    def crash():
+        os._exit(3)
+
+    @actorio.remote(max_retries=0)
+    def parent():
+        with contextlib.suppress(WorkerCrashedError):
+            actorio.get(crash.remote())
+        return os.getpid()
+
+    # Two run at a time, and others wait for their children meanwhile.
+    assert len(set(get([parent.remote() for _ in range(6)]))) <= 6
 
 
 def test_asynchronous_tasks_of_a_worker_share_its_loop():

@@ -141,8 +141,8 @@ def test_tasks_that_wait_for_tasks_never_wait_for_a_free_worker(session):
     assert get(fibonacci.remote(12)) == 144
     assert get(depth.remote(200)) == 200
     assert get(fibonacci_on_loops.remote(8)) == 21
-    # Each process starts those that it misses, and soon hears of the others.
-    assert len(workers()) <= 2 * os.cpu_count()
+    # Beyond these, tasks share them.
+    assert len(workers()) <= max(8, 4 * os.cpu_count())
 
 
 def test_a_task_that_waits_makes_room(session, tmp_path):

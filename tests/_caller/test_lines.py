@@ -17,7 +17,8 @@ class Played:
     """A line whose node and workers the test plays."""
 
     def __init__(self, needs=ONE_CPU, most=2):
-        self.line = Line(needs, "f", itertools.count(1), most)
+        # Number 0 is the line's own.
+        self.line = Line(needs, "f", itertools.count(), most)
         self.leases = {}
         self.running = []
         self.asked, self.to_make, self.released = [], [], []

@@ -36,7 +36,7 @@ class Told:
 
     def ask(self, name, number, label="f"):
         client = SimpleNamespace(peer=name, send=lambda *_: None)
-        self.desk.lease(client, "driver", Lease(number, {"CPU": UNIT}, label))
+        self.desk.lease(client, "driver", "driver", Lease(number, {"CPU": UNIT}, label))
         return client
 
 

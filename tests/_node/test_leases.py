@@ -23,7 +23,7 @@ def peer(name):
     return SimpleNamespace(peer=name)
 
 
-def spec(actor_id, driver="driver", *, is_private=False, gpus=None):
+def spec(actor_id, lease, driver="driver", *, is_private=False, gpus=None):
     return Spec(
         actor_id,
         "TaskWorker",
@@ -35,7 +35,7 @@ def spec(actor_id, driver="driver", *, is_private=False, gpus=None):
         0.0,
         identity=actor_id.encode(),
         gpus=gpus,
-        is_worker=True,
+        lease=lease,
         is_private=is_private,
     )
 
@@ -43,19 +43,19 @@ def spec(actor_id, driver="driver", *, is_private=False, gpus=None):
 class Session:
     """Leases, and what the node was told to do."""
 
-    def __init__(self, cpus=2, gpus=()):
+    def __init__(self, cpus=2, gpus=(), most_workers=2):
         self.admission = Admission({"CPU": cpus * UNIT, "GPU": len(gpus) * UNIT}, gpus)
-        self.leases = Leases(self.admission, IDLE)
+        self.leases = Leases(self.admission, IDLE, most_workers)
         self.now = 0.0
 
-    def ask(self, name, number, amounts=CPU, driver="driver", **options):
-        return self.do(self.leases.ask(peer(name), driver, Lease(number, dict(amounts), "f", **options)))
+    def ask(self, name, number, amounts=CPU, driver="driver", line=1, **options):
+        return self.do(self.leases.ask(peer(name), driver, Lease(number, dict(amounts), "f", line, **options)))
 
     def release(self, name, number):
         return self.do(self.leases.release(name, number, self.now))
 
     def make(self, actor_id, name, number, **options):
-        return self.do(self.leases.worker_made(spec(actor_id, **options), (name, number), self.now))
+        return self.do(self.leases.worker_made(spec(actor_id, (name, number), **options), self.now))
 
     def do(self, done):
         """Return what was told to whom, and what else is to be done, those that are granted among it."""
@@ -99,8 +99,8 @@ def test_who_waits_is_told_when_another_gives_back():
     assert session.release("driver", 1)[-1] == ("driver", 2, "w1")
 
 
-def test_there_are_no_more_workers_than_cpus():
-    session = Session(cpus=2)
+def test_there_are_no_more_workers_than_there_may_be():
+    session = Session(most_workers=2)
     session.ask("driver", 1, {})
     session.ask("driver", 2, {})
     # Both are still to be made: this one is told when the first is there.
@@ -119,8 +119,21 @@ def test_workers_are_for_their_own_drivers_family():
     assert session.ask("w9", 1) == [("w9", 1, "w1")]
 
 
-def test_a_task_that_waits_frees_its_cpu_and_its_place_in_the_worker():
+def test_a_task_that_waits_shares_its_worker_with_nobody_as_long_as_there_may_be_others():
     session = Session(cpus=1)
+    session.ask("driver", 1)
+    session.make("w1", "driver", 1)
+    session.ask("w1's", 1)
+    session.leases.rest("w1", 1)
+    assert session.do([]) == [("w1's", 1, "make one")]
+    session.make("w2", "w1's", 1)
+    session.leases.rest("w2", 1)
+    # The third shares: with whom fewest do.
+    assert session.ask("w2's", 1) == [("w2's", 1, "w1")]
+
+
+def test_a_task_that_waits_frees_its_cpu():
+    session = Session(cpus=1, most_workers=1)
     session.ask("driver", 1)
     session.make("w1", "driver", 1)
     assert session.ask("w1's", 1) == [("driver", 1, "give it back")]
@@ -135,7 +148,7 @@ def test_a_task_that_waits_frees_its_cpu_and_its_place_in_the_worker():
 
 
 def test_of_several_tasks_that_wait_in_a_worker_the_smallest_are_free():
-    session = Session(cpus=4)
+    session = Session(cpus=4, most_workers=1)
     session.ask("driver", 1, {"CPU": 3 * UNIT})
     session.make("w1", "driver", 1)
     session.leases.rest("w1", 1)
@@ -155,6 +168,13 @@ def test_others_who_wait_are_given_way_to_and_ones_own_tasks_of_the_same_kind_ar
     assert session.ask("other", 2, driver="other") == []
     assert session.release("driver", 1)[-1] == ("driver", 2, "w1, for one task")
     assert session.release("driver", 2)[-1] == ("other", 1, "make one")
+
+
+def test_ones_own_tasks_of_another_kind_are_given_way_to():
+    session = Session(cpus=1)
+    session.ask("driver", 1)
+    session.make("w1", "driver", 1)
+    assert session.ask("driver", 2, line=2) == [("driver", 1, "give it back")]
 
 
 def test_an_actor_that_waits_is_given_way_to():
@@ -222,8 +242,8 @@ def test_what_a_process_had_is_free_when_it_has_ended():
 
 def test_a_new_node_is_told_of_leases_and_workers():
     session = Session(cpus=2, gpus=["a", "b"])
-    session.do(session.leases.worker_made(spec("w1", gpus=["b"], is_private=True), None, 0.0))
-    session.do(session.leases.worker_made(spec("w2"), None, 0.0))
+    session.do(session.leases.worker_made(spec("w1", ("driver", 1), gpus=["b"], is_private=True), 0.0))
+    session.do(session.leases.worker_made(spec("w2", ("gone", 7)), 0.0))
     assert session.ask("driver", 1, {"GPU": UNIT}, is_private=True, is_held=True, worker_id="w1") == []
     assert session.ask("driver", 2, is_held=True, worker_id="w2") == []
     assert session.admission.free == {"CPU": UNIT, "GPU": UNIT}
@@ -232,6 +252,16 @@ def test_a_new_node_is_told_of_leases_and_workers():
     assert session.ask("driver", 2, is_held=True, worker_id="w2") == []
     assert session.admission.free["CPU"] == UNIT
     assert session.release("driver", 1) == [Retire("w1")]
+
+
+def test_a_new_node_finds_the_worker_that_was_just_being_made():
+    session = Session(cpus=2, gpus=["a", "b"])
+    session.do(session.leases.worker_made(spec("w1", ("driver", 1), gpus=["b"], is_private=True), 0.0))
+    # Its maker did not know that it had been made.
+    session.ask("driver", 1, {"GPU": UNIT}, is_private=True, is_held=True)
+    session.ask("driver", 2, {"GPU": UNIT}, is_private=True, is_held=True)
+    assert session.leases.gpus_of(("driver", 1)) == ["b"]
+    assert session.leases.gpus_of(("driver", 2)) == ["a"]
 
 
 @pytest.mark.parametrize("number", [1, 7])

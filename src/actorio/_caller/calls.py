@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Lent
 
-# The method of a worker that runs functions.
-RUN = "run"
 # An actor that was killed before so many others listens no more.
 _MAX_KILLED = 1000
 
@@ -170,9 +168,14 @@ class Calls:
         return lambda identity, result: self._send_to(identity, running_loop(), result, method.name, payload, refs)
 
     def prepare_task(
-        self, method: MethodDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any], function: bytes
+        self,
+        definition: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        function: bytes,
+        method: str,
     ) -> tuple[Callable[[ActorIdentity, PendingResult], None], list[ObjectRef[Any]]]:
-        """Returns what sends a task to whichever worker, and the references that it needs.
+        """Returns what sends a task to whichever worker, whose ``method`` runs it, and the references that it needs.
 
         It is sent and answered in the context of the threads, wherever it is made: its end may begin another one,
         whether or not a loop runs.
@@ -180,9 +183,9 @@ class Calls:
         Raises:
             UnpicklableError: an argument cannot be pickled.
         """
-        args, kwargs, refs = self._taken_apart(args, kwargs, method)
-        payload = dump_arguments(args, kwargs, method, before=(function,))
-        return lambda identity, result: self._send_to(identity, None, result, RUN, payload, refs), refs
+        args, kwargs, refs = self._taken_apart(args, kwargs, definition)
+        payload = dump_arguments(args, kwargs, definition, before=(function,))
+        return lambda identity, result: self._send_to(identity, None, result, method, payload, refs), refs
 
     def _send_to(  # noqa: PLR0917  # a call
         self,

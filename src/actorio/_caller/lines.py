@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # How many tasks that need nothing run in one worker at once.
 _MANY = 1000
+# How many leases a line has at most.
+_MOST_LEASES = 4096
 
 
 class Lease:
@@ -65,7 +67,7 @@ class Line:
     Args:
         needs: what each of them needs.
         label: the name of the first one's function.
-        numbers: of leases.
+        numbers: of leases and lines.
         most: how many leases are worth to be asked for at once.
     """
 
@@ -76,6 +78,7 @@ class Line:
         self.capacity = 1 if self.amounts else _MANY
         self.waiting: deque[Any] = deque()
         self.leases: dict[int, Lease] = {}
+        self.number = next(numbers)
         self._numbers = numbers
         self._most = most
 
@@ -160,7 +163,9 @@ class Line:
             lease.begun += 1
             todo.run.append((lease, self.waiting.popleft()))
         coming = sum(lease.worker is None for lease in self.leases.values())
-        while coming < min(len(self.waiting), self._most) and (self.amounts or len(self.leases) < self._most):
+        # Beyond these, leases would only come to be because tasks wait that were begun on others.
+        most = _MOST_LEASES if self.amounts else self._most
+        while coming < min(len(self.waiting), self._most) and len(self.leases) < most:
             lease = Lease(next(self._numbers), self)
             self.leases[lease.number] = lease
             todo.ask.append(lease)

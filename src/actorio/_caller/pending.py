@@ -25,6 +25,7 @@ from actorio._wire import payload as wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
 
     from actorio._caller.holdings import Holdings
     from actorio._caller.lane import Lane
@@ -235,7 +236,11 @@ class PendingResult:
             self.add_callback(waker)
             self.see_to_pumping(loop)
             try:
-                yield from waker.future
+                if HERE.resting is None:
+                    yield from waker.future
+                else:
+                    with HERE.resting():
+                        yield from waker.future
             finally:
                 if self.state == PENDING:
                     # Cancelled: nobody waits any more, and knows.
@@ -293,12 +298,14 @@ class _Here:
         export: registers a result with the server that hands values to other processes.
         export_flow: registers a stream there.
         holdings: which actors this process keeps alive.
+        resting: in a worker, what a coroutine waits in.
     """
 
     identity = b""
     holdings: Holdings
     export: Callable[[PendingResult], tuple[Any, ...]]
     export_flow: Callable[[Flow], tuple[Any, ...]]
+    resting: Callable[[], AbstractContextManager[None]] | None = None
 
 
 HERE = _Here()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorio._model import runtime
 from actorio._transport.loops import new_loop
@@ -13,6 +14,11 @@ from actorio._wire.payload import loads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+
+HELPERS: Final = object()
+"""Threads that tasks have started, and that wait."""
+WHO_RESTS: contextvars.ContextVar[object | None] = contextvars.ContextVar("actorio_who_rests", default=HELPERS)
+"""The task that gives its CPUs back while this thread or coroutine waits; None: it has none."""
 
 # Threads of one worker: tasks that wait for other tasks hold one each.
 THREADS = 64
@@ -29,10 +35,20 @@ class TaskWorker:
     def __init__(self) -> None:
         self._functions: dict[bytes, Callable[..., Any]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def run(self, payload: bytes, /, *args: Any, **kwargs: Any) -> Any:
-        """Runs a function; one that is ``async def``, on the worker's event loop."""
+        """Runs a function that needs CPUs; one that is ``async def``, on the worker's event loop."""
+        WHO_RESTS.set(object())
+        return self._run(payload, args, kwargs)
+
+    def run_freely(self, payload: bytes, /, *args: Any, **kwargs: Any) -> Any:
+        """Runs one that needs none."""
+        WHO_RESTS.set(None)
+        return self._run(payload, args, kwargs)
+
+    def _run(self, payload: bytes, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         function = self._functions.get(payload)
         if function is None:
             if len(self._functions) >= _LARGEST_CACHE:
@@ -50,9 +66,14 @@ class TaskWorker:
             return await value
 
         future = asyncio.run_coroutine_threadsafe(run(), self._the_loop())
-        # Nobody can tell what it waits for.
-        with runtime.current().blocking("get"):
-            return future.result()
+        # The thread makes room for others; the CPU it keeps, as long as the coroutine itself does not wait.
+        who = WHO_RESTS.get()
+        WHO_RESTS.set(None)
+        try:
+            with runtime.current().blocking("get"):
+                return future.result()
+        finally:
+            WHO_RESTS.set(who)
 
     def _in_turn(self, items: AsyncGenerator[Any, Any]) -> Iterator[Any]:
         """Returns the items of an asynchronous generator, which runs on the worker's loop, one by one."""
@@ -66,20 +87,20 @@ class TaskWorker:
         finally:
             self._wait_for(items.aclose())
 
+    def loop_thread(self) -> int | None:
+        """Returns the thread of the loop that asynchronous tasks share, None when there is none."""
+        return None if self._thread is None else self._thread.ident
+
     def _the_loop(self) -> asyncio.AbstractEventLoop:
         """Returns the loop that all asynchronous tasks share, made for the first of them."""
         with self._lock:
             if self._loop is None:
                 self._loop = new_loop()
-                threading.Thread(target=self._loop.run_forever, name="actorio-tasks", daemon=True).start()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="actorio-tasks", daemon=True)
+                self._thread.start()
             return self._loop
 
     def __actorio_name_call__(self, payload: bytes, *_args: Any, **_kwargs: Any) -> str:
         """Returns what errors call a call of `run`: the function's name."""
         function = self._functions.get(payload)
         return getattr(function, "__name__", "task")
-
-
-def makes_room(instance: object) -> bool:
-    """May other calls run while one of this actor's waits for others?"""
-    return isinstance(instance, TaskWorker)

@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 import weakref
-from collections import deque
+from collections import Counter, deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from actorio._caller.lines import Line, Todo
 from actorio._caller.pending import VALUE, PendingResult, result_of
 from actorio._caller.retries import RetriedResult
 from actorio._caller.several import split
-from actorio._caller.task_worker import THREADS, TaskWorker
+from actorio._caller.task_worker import THREADS, WHO_RESTS, TaskWorker
 from actorio._model.actor_options import ActorOptions
 from actorio._model.context import get_runtime_context
 from actorio._model.definition import ClassDefinition
@@ -39,8 +39,12 @@ if TYPE_CHECKING:
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Message
 
+# The methods of a worker that run functions.
+RUN, RUN_FREELY = TaskWorker.run.__name__, TaskWorker.run_freely.__name__
 # How long a lease is kept for the next task, in seconds: as long as nobody else wants what it has.
 _LINGER = 0.1
+# So many leases of one kind are asked for at once, at most.
+_MANY = 64
 # How often a worker that is to end looks whether anybody still needs a value of its, in seconds.
 _PAUSE = 0.1
 
@@ -94,7 +98,10 @@ class Tasks:
         self._is_needed = is_needed
         self._numbers = numbers
         # Guards the lines. Never held while something is sent: the node's reader asks for `repeated`.
-        self._lock = threading.Lock()
+        # A signal's handler or a finaliser may make a task in the midst of this: its change waits for the other one.
+        self._lock = threading.RLock()
+        self._is_changing = False
+        self._later: deque[Callable[[], None]] = deque()
         # A line lives as long as a task or a lease of its.
         self._lines: weakref.WeakValueDictionary[Any, Line] = weakref.WeakValueDictionary()
         # Those that were asked for and have not been given back.
@@ -106,8 +113,8 @@ class Tasks:
         self._is_over = threading.Event()
         self._end = ""
         self._payload = b""
-        # Of a worker: how many of its tasks wait for others.
-        self._resting = 0
+        # Of a worker: which of its tasks wait for others, and in how many threads and coroutines.
+        self._resting: Counter[object] = Counter()
         self._rest_lock = threading.Lock()
 
     # --- from any thread ----------------------------------------------------------------------------------------
@@ -115,7 +122,7 @@ class Tasks:
     def run(self, task: Task, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[ObjectRef[Any]]:
         """Runs a function, as soon as its arguments are there and what it needs is free; see `Runtime.run_task`."""
         line = self._line(task)
-        send_to, refs = self._calls.prepare_task(task.definition, args, kwargs, task.payload)
+        send_to, refs = self._prepare(task, args, kwargs)
         number = next(self._numbers)
         result = TaskResult(number, task.definition, task.manner, lambda _: self._again(line, result))
         self._begin_to_wait(result, send_to, refs, line)
@@ -124,10 +131,14 @@ class Tasks:
     def stream(self, task: Task, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> StreamResult:
         """Runs a generator function; see `Runtime.stream_task`."""
         line = self._line(task)
-        send_to, refs = self._calls.prepare_task(task.definition, args, kwargs, task.payload)
+        send_to, refs = self._prepare(task, args, kwargs)
         result = TaskStream(next(self._numbers), None, task.definition, task.manner.window, self._numbers)
         self._begin_to_wait(result, send_to, refs, line)
         return result
+
+    def _prepare(self, task: Task, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        method = RUN if any(name == CPU for name, _ in task.needs.amounts) else RUN_FREELY
+        return self._calls.prepare_task(task.definition, args, kwargs, task.payload, method)
 
     def _line(self, task: Task) -> Line:
         needs, name = task.needs, task.definition.call_name
@@ -177,7 +188,14 @@ class Tasks:
     def _do(self, change: Callable[..., Todo], *args: Any, fresh: Any = None, **kwargs: Any) -> None:
         """Changes a line, and does what follows; ``fresh`` is a task that its maker is about to wait for."""
         with self._lock:
-            todo = change(*args, **kwargs)
+            if self._is_changing:
+                self._later.append(lambda: self._do(change, *args, fresh=fresh, **kwargs))
+                return
+            self._is_changing = True
+            try:
+                todo = change(*args, **kwargs)
+            finally:
+                self._is_changing = False
             self._leases.update((lease.number, lease) for lease in todo.ask)
             for lease in todo.release:
                 self._leases.pop(lease.number, None)
@@ -187,10 +205,13 @@ class Tasks:
             self._is_tidying = self._is_tidying or begins_to_tidy
         if self._is_over.is_set():
             self._give_up(task for _, task in todo.run)
-            return
-        self._perform(todo, fresh)
+        else:
+            self._perform(todo, fresh)
         if begins_to_tidy and start_thread(self._tidy, "actorio-leases") is None:
             self._is_tidying = False
+        while self._later:
+            with suppress(IndexError):
+                self._later.popleft()()
 
     def _perform(self, todo: Todo, fresh: Any = None) -> None:
         for lease, task in todo.run:
@@ -219,7 +240,12 @@ class Tasks:
             # Nobody takes its items any more.
             task.complete(VALUE, NONE)
             return
-        task.send_to(lease.worker, task)
+        try:
+            task.send_to(lease.worker, task)
+        except Exception as error:
+            # No descriptors are left, for example.
+            reason = error
+            task.fail(lambda: reason)
 
     def _see_to_ends(self) -> None:
         """A task waits for the end of those that run: somebody has to hear of it."""
@@ -332,24 +358,32 @@ class Tasks:
     def repeated(self) -> list[Message]:
         """Returns what a new node has to know of this process's tasks."""
         leases: list[Message] = [_request(lease) for lease in self._copy_of_leases()]
-        return [*leases, m.Rest(self._resting)] if self._resting else leases
+        return [*leases, m.Rest(len(self._resting))] if self._resting else leases
 
     # --- in a worker --------------------------------------------------------------------------------------------
 
     @contextmanager
     def resting(self) -> Iterator[None]:
-        """While a task of this worker waits for others, it needs no CPU."""
+        """While a task of this worker waits for others, it needs no CPU. In one of its threads or coroutines."""
+        who = WHO_RESTS.get()
+        if who is None:
+            yield
+            return
         node = self._node()
-        self._rest(node, 1)
+        self._rest(node, who, 1)
         try:
             yield
         finally:
-            self._rest(node, -1)
+            self._rest(node, who, -1)
 
-    def _rest(self, node: NodeClient, change: int) -> None:
+    def _rest(self, node: NodeClient, who: object, change: int) -> None:
         with self._rest_lock:
-            self._resting += change
-            node.offer(m.Rest(self._resting))
+            before = len(self._resting)
+            self._resting[who] += change
+            if not self._resting[who]:
+                del self._resting[who]
+            if len(self._resting) != before:
+                node.offer(m.Rest(len(self._resting)))
 
     def _retire(self) -> None:
         """Ends this worker when nobody needs a value of its any more."""
@@ -363,7 +397,7 @@ class Tasks:
 def _request(lease: Lease) -> m.Lease:
     line, worker = lease.line, lease.worker
     worker_id = "" if worker is None else worker.actor_id
-    return m.Lease(lease.number, line.amounts, line.label, line.is_private, lease.is_granted, worker_id)
+    return m.Lease(lease.number, line.amounts, line.label, line.number, line.is_private, lease.is_granted, worker_id)
 
 
 def _is_idle(lease: Lease) -> bool:
@@ -373,4 +407,4 @@ def _is_idle(lease: Lease) -> bool:
 def _most(amounts: Mapping[str, int], totals: Mapping[str, int]) -> int:
     """Returns how many leases are worth to be asked for at once: as many as can be had."""
     fitting = [totals.get(name, 0) // amount for name, amount in amounts.items()]
-    return max(1, min(fitting, default=totals.get(CPU, 0) // UNIT))
+    return max(1, min(_MANY, min(fitting, default=totals.get(CPU, 0) // UNIT)))

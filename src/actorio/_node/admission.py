@@ -59,8 +59,11 @@ class Admission:
         return True
 
     def insist(self, key: Key, amounts: Mapping[str, int], gpus: Iterable[str] = ()) -> None:
-        """Somebody has this already, whatever there is: a node before this one has granted it."""
-        shared = {gpu: _share(amounts) for gpu in gpus}
+        """Somebody has this already, whatever there is: a node before this one has granted it.
+
+        Without ``gpus`` he has not used any yet.
+        """
+        shared = {gpu: _share(amounts) for gpu in gpus} or self._choose_gpus(dict(amounts)) or {}
         self._take(key, Claim(dict(amounts), shared))
 
     def give_back(self, key: Key) -> None:

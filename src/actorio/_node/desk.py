@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from actorio._model.resources import in_words
+from actorio._model.resources import CPU, UNIT, in_words
 from actorio._node.instructions import CheckLater, Queue
 from actorio._node.leases import Leases
 from actorio._wire import messages as m
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # How long somebody waits for resources before his driver is told, in seconds.
 _LONG = 10.0
+# How many workers a program with its actors and tasks may have, before several tasks share one.
+_WORKERS_FOR_EACH_CPU, _FEW_WORKERS = 4, 8
 
 
 class Desk:
@@ -45,7 +47,8 @@ class Desk:
         client_of: Callable[[str], Client | None],
         idle_timeout: float,
     ) -> None:
-        self.leases = Leases(admission, idle_timeout)
+        most_workers = max(_FEW_WORKERS, _WORKERS_FOR_EACH_CPU * admission.totals.get(CPU, 0) // UNIT)
+        self.leases = Leases(admission, idle_timeout, most_workers)
         self._loop = loop
         self._admission = admission
         self._registry = registry
@@ -55,9 +58,9 @@ class Desk:
 
     # --- what processes say -------------------------------------------------------------------------------------
 
-    def lease(self, client: Client, driver: str, message: m.Lease) -> None:
-        """A process wants to run tasks."""
-        self._perform(self.leases.ask(client, driver, message))
+    def lease(self, client: Client, family: str, driver: str, message: m.Lease) -> None:
+        """A process of a family wants to run tasks; its driver is told when it waits for long."""
+        self._perform(self.leases.ask(client, family, message))
         key = (client.peer, message.id)
         if key in self._admission.waiting:
             self._loop.call_later(_LONG, self._complain, key, driver, message.label)
@@ -81,9 +84,9 @@ class Desk:
             for each in (self._registry.admitted(key) if isinstance(key, str) else self.leases.granted(key))
         ]
 
-    def worker_made(self, spec: Spec, key: tuple[str, int] | None) -> None:
+    def worker_made(self, spec: Spec) -> None:
         """There is a worker."""
-        self._perform(self.leases.worker_made(spec, key, time.monotonic()))
+        self._perform(self.leases.worker_made(spec, time.monotonic()))
 
     def peer_gone(self, peer: str) -> None:
         """A process has ended."""

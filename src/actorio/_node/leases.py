@@ -3,16 +3,17 @@
 A process asks for a lease on what a task needs, runs tasks of that kind in the leased worker, one after the other, and
 gives the lease back when it has no more of them, or when others wait. No task passes here. Pure, as the registry is.
 
-Workers belong to the driver at the root of a family of processes; there is at most one for each CPU, but for private
-ones, which serve one lease and end with it. Where tasks wait for others, their worker says how many, and the CPUs of so
-many are free meanwhile: recursion to any depth goes on. They take them again unasked.
+Workers belong to a family of processes, and end with its head, a driver or a detached actor. Each lease has a worker
+for itself, so that a task which crashes takes no other along, up to a number of workers; beyond that they run several
+tasks each, in threads. Private ones serve one lease and end with it. Where tasks wait for others, their worker says how
+many, and the CPUs of so many are free meanwhile: recursion to any depth goes on. They take them again unasked.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorio._model.resources import CPU, GPU, UNIT
+from actorio._model.resources import CPU, GPU
 from actorio._node.instructions import CheckLater, Instruction, Retire, Send
 from actorio._wire.messages import Leased, Wanted
 
@@ -37,22 +38,24 @@ class _Lease:
     __slots__ = (
         "amounts",
         "asker",
-        "driver",
+        "family",
         "is_coming",
         "is_placed",
         "is_private",
         "is_wanted",
         "key",
         "label",
+        "line",
         "worker",
     )
 
-    def __init__(self, key: tuple[str, int], asker: Any, driver: str, message: Lease) -> None:
+    def __init__(self, key: tuple[str, int], asker: Any, family: str, message: Lease) -> None:
         self.key = key
         self.asker = asker
-        self.driver = driver
+        self.family = family
         self.amounts: Amounts = {name: amount for name, amount in message.amounts.items() if amount}
         self.label = message.label
+        self.line = message.line
         self.is_private = message.is_private
         self.is_placed = self.is_coming = self.is_wanted = False
         self.worker: _Worker | None = None
@@ -74,11 +77,11 @@ class _Worker:
 
     def may_serve(self, lease: _Lease) -> bool:
         """May this lease, which is for no private worker, have this one?"""
-        return self.spec.driver == lease.driver and not self.spec.is_private
+        return self.spec.owner == lease.family and not self.spec.is_private
 
-    def load(self) -> int:
-        """How many tasks may run in it now?"""
-        return len(self.leases) - self.resting
+    def load(self) -> tuple[int, int]:
+        """How many tasks may run in it now, and how many are there?"""
+        return len(self.leases) - self.resting, len(self.leases)
 
 
 class Leases:
@@ -87,26 +90,28 @@ class Leases:
     Args:
         admission: what there is of resources.
         idle_timeout: how long a worker without a lease lives, in seconds.
+        most_workers: how many there may be in each family, but for private ones.
     """
 
-    def __init__(self, admission: Admission, idle_timeout: float) -> None:
+    def __init__(self, admission: Admission, idle_timeout: float, most_workers: int) -> None:
         self._admission = admission
         self._idle_timeout = idle_timeout
-        self._most_workers = max(1, -(-admission.totals.get(CPU, 0) // UNIT))
+        self._most_workers = most_workers
         self._leases: dict[tuple[str, int], _Lease] = {}
         self._workers: dict[str, _Worker] = {}
 
     # --- leases -------------------------------------------------------------------------------------------------
 
-    def ask(self, asker: Any, driver: str, message: Lease) -> list[Instruction]:
+    def ask(self, asker: Any, family: str, message: Lease) -> list[Instruction]:
         """A process wants a lease, or tells a new node that it has it."""
         key = (asker.peer, message.id)
         if key in self._leases:
             # Said twice, since the node has been replaced meanwhile.
             return []
-        lease = self._leases[key] = _Lease(key, asker, driver, message)
+        lease = self._leases[key] = _Lease(key, asker, family, message)
         if message.is_held:
-            worker = self._workers.get(message.worker_id)
+            made = (each for each in self._workers.values() if each.spec.lease == key)
+            worker = self._workers.get(message.worker_id) or next(made, None)
             self._admission.insist(key, lease.amounts, () if worker is None else worker.spec.gpus or ())
             lease.is_placed = True
             self._put(lease, worker)
@@ -145,7 +150,7 @@ class Leases:
             done = self._on_release(worker, now)
         self._admission.give_back(lease.key)
         # Nobody may be making the worker any more that others wait for.
-        return done + self._place_others(lease.driver) if lease.is_coming else done
+        return done + self._place_others(lease.family) if lease.is_coming else done
 
     def peer_gone(self, peer: str, now: float) -> list[Instruction]:
         """A process has ended."""
@@ -166,13 +171,13 @@ class Leases:
         if lease.is_private:
             return self._tell(lease, None)
         workers = [each for each in self._workers.values() if each.may_serve(lease)]
-        chosen = min(workers, key=_Worker.load, default=None)
-        if chosen is not None and chosen.load() <= 0:
-            return self._tell(lease, chosen)
-        coming = sum(each.is_coming and each.driver == lease.driver for each in self._leases.values())
+        idle = next((each for each in workers if not each.leases), None)
+        if idle is not None:
+            return self._tell(lease, idle)
+        coming = sum(each.is_coming and each.family == lease.family for each in self._leases.values())
         if len(workers) + coming < self._most_workers:
             return self._tell(lease, None)
-        return [] if chosen is None else self._tell(lease, chosen)
+        return self._tell(lease, min(workers, key=_Worker.load)) if workers else []
 
     def _tell(self, lease: _Lease, worker: _Worker | None) -> list[Instruction]:
         lease.is_placed = True
@@ -200,18 +205,18 @@ class Leases:
 
     # --- workers ------------------------------------------------------------------------------------------------
 
-    def worker_made(self, spec: Spec, key: tuple[str, int] | None, now: float) -> list[Instruction]:
-        """There is a worker, made for this lease; None: a node before this one knew of it."""
+    def worker_made(self, spec: Spec, now: float) -> list[Instruction]:
+        """There is a worker: a process has made it, or a node before this one knew of it."""
         worker = self._workers.setdefault(spec.actor_id, _Worker(spec, now))
-        lease = None if key is None else self._leases.get(key)
+        lease = None if spec.lease is None else self._leases.get(spec.lease)
         if lease is not None and lease.worker is None:
             self._put(lease, worker)
-        return [*self._place_others(spec.driver), *([] if worker.leases else self._see_to(worker))]
+        return [*self._place_others(spec.owner), *([] if worker.leases else self._see_to(worker))]
 
-    def _place_others(self, driver: str) -> list[Instruction]:
+    def _place_others(self, family: str) -> list[Instruction]:
         """Chooses workers for those for whom there was none to be chosen."""
         granted = [each for each in self._leases.values() if not each.is_placed and each.key in self._admission.claims]
-        return [each for lease in granted if lease.driver == driver for each in self._place(lease)]
+        return [each for lease in granted if lease.family == family for each in self._place(lease)]
 
     def gpus_of(self, key: tuple[str, int]) -> list[str] | None:
         """Returns the GPUs of a lease; None when it has nothing to do with any."""
@@ -236,7 +241,7 @@ class Leases:
 
     def _share_cpus(self, worker: _Worker) -> None:
         """Frees the CPUs of those that wait: the smallest, since nobody says which tasks these are."""
-        running = max(0, worker.load())
+        running = max(0, worker.load()[0])
         largest = sorted(worker.leases, key=lambda lease: lease.amounts.get(CPU, 0), reverse=True)
         for place, lease in enumerate(largest):
             self._admission.change_cpus(lease.key, lease.amounts.get(CPU, 0) if place < running else 0)
@@ -276,4 +281,4 @@ class Leases:
 
 def _is_alike(one: _Lease, other: _Lease) -> bool:
     """Are these for the same tasks of the same process, which would gain nothing by giving way?"""
-    return one.key[0] == other.key[0] and one.amounts == other.amounts
+    return one.key[0] == other.key[0] and one.line == other.line

@@ -128,18 +128,28 @@ class Registry:
         self._holders.need(spec.held)
         self._holders.own(spec.actor_id, spec.owner)
         actor.asker = asker, number
-        if spec.amounts and not self._admission.ask(spec.actor_id, spec.amounts):
-            actor.state = "queued"
-            return [Queue(asker, number, spec.actor_id)]
-        return self.admitted(spec.actor_id)
+        return self._start(actor) or [Queue(asker, number, spec.actor_id)]
 
     def admitted(self, actor_id: str) -> list[Instruction]:
         """An actor has the resources that it needs."""
-        actor = self.living[actor_id]
+        actor = self.living.get(actor_id)
+        return self._fork(actor) if actor is not None and actor.state == "queued" else []
+
+    def _start(self, actor: Actor) -> list[Instruction]:
+        """Starts an actor, or has it wait for the resources that it needs and does not have yet."""
+        actor_id, amounts = actor.spec.actor_id, actor.spec.amounts
+        if not amounts or actor_id in self._admission.claims:
+            return self._fork(actor)
+        if actor_id not in self._admission.waiting and self._admission.ask(actor_id, amounts):
+            return self._fork(actor)
+        actor.state = "queued"
+        return []
+
+    def _fork(self, actor: Actor) -> list[Instruction]:
         actor.state = "starting"
         if GPU in actor.spec.amounts:
-            actor.spec.gpus = self._admission.gpus_of(actor_id)
-        return [Fork(actor_id), *_answered(actor)]
+            actor.spec.gpus = self._admission.gpus_of(actor.spec.actor_id)
+        return [Fork(actor.spec.actor_id), *_answered(actor)]
 
     def knows(self, actor_id: str) -> bool:
         """Has there been such an actor?"""
@@ -167,6 +177,8 @@ class Registry:
             self.names.take(spec.namespace, spec.name, spec.actor_id)
         self._holders.need(spec.held)
         self._groups.add(spec)
+        if spec.lease is not None:
+            self._holders.own(spec.actor_id, spec.owner)
         if spec.amounts:
             self._admission.insist(spec.actor_id, spec.amounts, spec.gpus or ())
         actor.state, actor.pid = "alive", pid
@@ -202,8 +214,7 @@ class Registry:
         actor = self.living.get(actor_id)
         if actor is None or actor.state != "waiting":
             return []
-        actor.state = "starting"
-        return [Fork(actor_id)]
+        return self._start(actor)
 
     # --- deaths -------------------------------------------------------------------------------------------------
 
@@ -254,10 +265,10 @@ class Registry:
     def _order(self, actor: Actor, order: Literal["end", "kill"], now: float) -> list[Instruction]:
         if actor.state == "alive":
             return [Kill(actor.pid)] if order == "kill" else [End(actor.spec.actor_id, actor.pid)]
-        if actor.state == "starting" or (actor.state == "queued" and not actor.is_unwanted):
+        if actor.state == "starting":
             actor.order = "kill" if actor.order == "kill" else order
             return []
-        return self._died(actor, 0, [], now) if actor.is_unwanted else []
+        return self._died(actor, 0, [], now) if actor.is_unwanted or actor.state == "queued" else []
 
     def exited(self, pid: int, code: int, stderr_tail: list[str], now: float) -> list[Instruction]:
         """Its process has ended, with an exit code or the negative number of a signal."""
@@ -289,8 +300,7 @@ class Registry:
                 actor.detail = actor.detail or _words_of_giving_up(actor.spec.membership)
         done = self._end_members(self._groups.to_end(group_id, plan.stop), now)
         for actor_id in plan.start:
-            self.living[actor_id].state = "starting"
-            done.append(Fork(actor_id))
+            done += self._start(self.living[actor_id])
         return done
 
     def _end_members(self, actor_ids: list[str], now: float) -> list[Instruction]:
@@ -450,6 +460,10 @@ class Registry:
         for actor in self.living.values():
             actor.questions = [question for question in actor.questions if question[0].peer != peer]
         return done + self.release(self._holders.gone(peer), now)
+
+    def strangers(self, peers: Iterable[str]) -> set[str]:
+        """Returns the families of workers that are none of these processes."""
+        return {actor.spec.owner for actor in self.living.values() if actor.spec.lease is not None}.difference(peers)
 
     def has_children(self, peer: str) -> bool:
         """Has a process made actors that live, and would end with it?"""

@@ -119,7 +119,7 @@ class Node:
             m.Unwatch: lambda client, message, _payload: self._news.unwatch(client, message.id),
             m.List: self._list,
             m.Stop: self._stop,
-            m.Lease: lambda client, message, _payload: self._desk.lease(client, self._driver_of(client), message),
+            m.Lease: self._lease,
             m.Release: self._desk.release,
             m.Rest: self._desk.rest,
         }
@@ -192,10 +192,10 @@ class Node:
     def _create(self, client: Client, message: m.Create, payload: Payload) -> None:
         descriptors = client.take_descriptors(2)
         membership = Membership.decode(message.membership) if message.membership else None
-        driver = self._driver_of(client)
         lease = (client.peer, message.lease) if message.lease else None
-        # Workers outlive the process that has made them: they are for the whole family.
-        owner = client if lease is None else self._connection_of(driver) or client
+        # Workers outlive the process that has made them: they are for the whole family, and end with its head.
+        owner = client if lease is None else self._head_of(client)
+        driver = self._driver_of(client) if lease is None else owner.peer
         spec = Spec(
             message.actor_id,
             message.label,
@@ -214,7 +214,7 @@ class Node:
             membership,
             message.amounts,
             None if lease is None else self._desk.leases.gpus_of(lease),
-            lease is not None,
+            lease,
             message.is_private,
         )
         if self._registry.knows(spec.actor_id):
@@ -223,10 +223,18 @@ class Node:
             self._life.lay(spec.actor_id, tuple(descriptors))
         self._life.perform(self._registry.create(client, message.id, spec, gets_existing=message.gets_existing))
         if lease is not None and spec.actor_id in self._registry.living:
-            self._desk.worker_made(spec, lease)
+            self._desk.worker_made(spec)
 
-    def _connection_of(self, peer: str) -> Client | None:
-        return next((client for client in self._clients if client.peer == peer), None)
+    def _head_of(self, client: Client) -> Client:
+        """Returns with whom the tasks of a process end: with its driver, or with a detached actor of its family."""
+        actor = self._registry.living.get(client.actor_id)
+        if actor is None or actor.spec.is_detached:
+            return client
+        owner = next((other for other in self._clients if other.peer == actor.spec.owner), None)
+        return client if owner is None else self._head_of(owner)
+
+    def _lease(self, client: Client, message: m.Lease, _payload: Payload) -> None:
+        self._desk.lease(client, self._head_of(client).peer, self._driver_of(client), message)
 
     def _client_of(self, actor_id: str) -> Client | None:
         return next((client for client in self._clients if client.actor_id == actor_id), None)
@@ -355,8 +363,8 @@ class Node:
             if isinstance(message, m.Kept):
                 spec = Spec.decode(payload)
                 self._life.adopt(message, spec, descriptors)
-                if spec.is_worker and message.pid:
-                    self._desk.worker_made(spec, None)
+                if spec.lease is not None and message.pid:
+                    self._desk.worker_made(spec)
             elif isinstance(message, m.Ready):
                 self._absent = set(message.drivers)
             else:
@@ -366,6 +374,8 @@ class Node:
     def _release_the_unheld(self) -> None:
         self._registry.is_settling = False
         self._absent.clear()
+        for peer in self._registry.strangers(client.peer for client in self._clients):
+            self._life.perform(self._registry.peer_gone(peer, "its program has ended", time.monotonic()))
         self._life.perform(self._registry.release(list(self._registry.living), time.monotonic()))
         self._end_if_alone()
 

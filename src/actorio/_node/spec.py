@@ -22,7 +22,7 @@ class Spec(msgspec.Struct, array_like=True):
         membership: its place in a supervised group, if it has one.
         amounts: what it needs of each resource.
         gpus: the ids of the GPUs that it has been given; None where nothing was said of any.
-        is_worker: it runs tasks; with ``is_private``, those of one lease only.
+        lease: of a worker: who has made it, and for which lease of his; with ``is_private`` it runs tasks of no other.
     """
 
     actor_id: str
@@ -41,7 +41,7 @@ class Spec(msgspec.Struct, array_like=True):
     membership: Membership | None = None
     amounts: dict[str, int] = {}  # msgspec copies it
     gpus: list[str] | None = None
-    is_worker: bool = False
+    lease: tuple[str, int] | None = None
     is_private: bool = False
 
     def encode(self) -> bytes:

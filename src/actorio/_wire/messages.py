@@ -333,13 +333,15 @@ class Queued(Message, tag=26, frozen=True):
 class Lease(Message, tag=27, frozen=True):
     """I want to run tasks, one after the other, each of which needs these resources. `Leased` answers, in time.
 
-    ``label`` is the function's name. With ``is_private`` the worker is to be a new one, which ends with the lease.
-    ``worker_id``: I have the lease already, of the node before this one, and this is the worker ("": none yet).
+    ``label`` is the function's name, ``line`` the same for all leases that are for the same tasks. With ``is_private``
+    the worker is to be a new one, which ends with the lease. ``is_held``: I have the lease already, of the node before
+    this one, and ``worker_id`` is the worker ("": none yet).
     """
 
     id: int
     amounts: dict[str, int]
     label: str
+    line: int = 0
     is_private: bool = False
     is_held: bool = False
     worker_id: str = ""

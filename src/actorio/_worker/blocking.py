@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PACKAGE = __name__.partition(".")[0]
 _INSTEAD = {
@@ -24,6 +28,9 @@ class BlockingGuard:
     Args:
         name: the actor's class, for the error.
         is_forbidden: False for actors without a loop, and where the user has allowed it.
+
+    Attributes:
+        tasks_thread: in a worker, returns the thread of the loop that asynchronous tasks share.
     """
 
     def __init__(self, name: str, *, is_forbidden: bool) -> None:
@@ -31,6 +38,7 @@ class BlockingGuard:
         self._is_forbidden = is_forbidden
         self._is_armed = False
         self._thread = threading.get_ident()
+        self.tasks_thread: Callable[[], int | None] | None = None
 
     def arm(self) -> None:
         """Refuses from now on."""
@@ -43,13 +51,25 @@ class BlockingGuard:
             RuntimeError: this is the loop's thread.
         """
         if self._is_armed and threading.get_ident() == self._thread:
-            name = function if "." in function else f"actorio.{function}"
-            instead = _INSTEAD.get(function) or _in_a_thread(function)
             raise RuntimeError(
-                f"{name}() at {_place()} would block the event loop of the async actor {self._name}, and with it every "
-                f"other call: write {instead}. (A plain method can be made `async def`; "
+                f"{_words(function)} would block the event loop of the async actor {self._name}, and with it every "
+                f"other call: write {_instead_of(function)}. (A plain method can be made `async def`; "
                 f"{self._name}.options(allow_blocking_get=True) lets it through.)"
             )
+        if self.tasks_thread is not None and self.tasks_thread() == threading.get_ident():
+            raise RuntimeError(
+                f"{_words(function)} would block the event loop that the `async def` tasks of this worker share: "
+                f"write {_instead_of(function)}, or make the function a plain one"
+            )
+
+
+def _words(function: str) -> str:
+    name = function if "." in function else f"actorio.{function}"
+    return f"{name}() at {_place()}"
+
+
+def _instead_of(function: str) -> str:
+    return _INSTEAD.get(function) or _in_a_thread(function)
 
 
 def _in_a_thread(function: str) -> str:

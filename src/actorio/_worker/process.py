@@ -23,7 +23,7 @@ from actorio._caller.creation import Home
 from actorio._caller.node import NodeClient
 from actorio._caller.pending import HERE
 from actorio._caller.runtime import CallerRuntime
-from actorio._caller.task_worker import makes_room
+from actorio._caller.task_worker import TaskWorker
 from actorio._model import context, runtime
 from actorio._model.birth import Birth
 from actorio._model.definition import ClassDefinition
@@ -270,8 +270,9 @@ class _Life:
             self._fail(error)
         self.executor = executor
         dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, self._end_in_thread)
-        if makes_room(executor.instance):
-            dispatcher.rests_in = self.runtime.tasks.resting
+        if isinstance(executor.instance, TaskWorker):
+            self.guard.tasks_thread = executor.instance.loop_thread
+            dispatcher.rests_in = HERE.resting = self.runtime.tasks.resting
             # The node says when a worker is to end.
             self.runtime.node()
             self.resting = dispatcher.resting

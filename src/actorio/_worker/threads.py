@@ -59,6 +59,8 @@ class ThreadDispatcher:
         self.rests_in: Callable[[], AbstractContextManager[None]] | None = None
         # So many wait.
         self._resting = 0
+        # Threads of this dispatcher, as opposed to those that methods start.
+        self._here = threading.local()
         self._is_closed = False
         # One of the calls that ran when the end began has ended.
         self._others_ended = threading.Event()
@@ -93,6 +95,12 @@ class ThreadDispatcher:
     @contextmanager
     def resting(self) -> Iterator[None]:
         """While a call waits for others, another one may run in its place. In the thread that runs it."""
+        around = nullcontext() if self.rests_in is None else self.rests_in()
+        if not getattr(self._here, "runs_calls", False):
+            # A thread that a method has started waits: the method itself may go on.
+            with around:
+                yield
+            return
         with self._lock:
             following = self._mailbox.finish()
             self._resting += 1
@@ -101,7 +109,7 @@ class ThreadDispatcher:
         if following is not None:
             self._wake(1)
         try:
-            with nullcontext() if self.rests_in is None else self.rests_in():
+            with around:
                 yield
         finally:
             with self._lock:
@@ -110,6 +118,7 @@ class ThreadDispatcher:
 
     def work(self) -> None:
         """Runs calls for ever, or until one ends the actor. The first worker is the main thread."""
+        self._here.runs_calls = True
         while True:
             self._wakes.get()
             with self._lock:
