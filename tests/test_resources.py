@@ -446,7 +446,7 @@ def test_a_group_does_not_wait_for_a_member_that_waits_for_room():
     holder = Keeper.options(num_cpus=1).remote()
     get(holder.pid.remote())
     supervisor = actorio.util.Supervisor("one_for_all", max_restarts=3, window=60)
-    member = supervisor.supervise(Keeper.options(num_cpus=1))
+    member = supervisor.supervise(Keeper.options(num_cpus=1, max_task_retries=-1))
     first = member.remote()
     before = get(first.pid.remote())
     second = member.remote()
@@ -518,7 +518,7 @@ def test_a_session_that_is_joined_has_what_it_has(session):
     address = session.address_info["address"]
     code, _, errors = run("actorio.init(address=sys.argv[1], num_cpus=8)", address)
     assert code == 1
-    assert "ValueError: what a session has of CPU is said when it is started, not joined" in errors
+    assert "ValueError: num_cpus=, num_gpus= and resources=: only a new session can be told so" in errors
 
 
 # -- workers -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import sys
 import warnings
 
 import pytest
-from tests.programs import LONGEST_RUN_SECONDS
+from tests.programs import LONGEST_RUN_SECONDS, output_of
 
 import actorio
 
@@ -89,6 +89,28 @@ def test_a_filter_on_a_warning_of_a_module_holds_in_the_actor(session):
         warnings.simplefilter("error", Careless)
         with pytest.raises(Careless):
             actorio.get(actorio.remote(Careful).remote().warn.remote())
+
+
+def test_what_a_driver_has_imported_is_not_imported_by_actors_for_its_filters():
+    assert output_of("""
+        import warnings
+        class Looker:
+            def look(self): return "numpy" in sys.modules
+            def use(self):
+                import numpy
+                return numpy.exceptions.VisibleDeprecationWarning in [entry[2] for entry in warnings.filters]
+        def use(given=None):
+            return Looker().use()
+        with actorio.init():
+            import numpy
+            warnings.simplefilter("ignore", numpy.exceptions.VisibleDeprecationWarning)
+            print(actorio.get(actorio.remote(Looker).remote().look.remote()))
+            class Given(Looker):
+                def __init__(self, array): pass
+            print(actorio.get(actorio.remote(Given).remote(numpy.ones(3)).use.remote()))
+            function = actorio.remote(lambda array=numpy.ones(3): Looker().use())
+            print(actorio.get(function.remote()))
+    """) == ["False", "True", "True"]
 
 
 def test_an_actor_made_by_an_actor_sees_what_that_one_sees(session):

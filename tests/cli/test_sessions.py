@@ -154,6 +154,7 @@ def test_status_counts_drivers_and_actors(command, fresh_session):
     text = command("status")
     assert f"driver    pid {os.getpid()}" in text
     assert "actors    2 (2 alive)" in text
+    assert "workers   0, for tasks" in text
     assert f"CPU       {cpus - 0.5:g} of {cpus:g} free" in text
     command("kill", "named")
 

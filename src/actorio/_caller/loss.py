@@ -146,6 +146,7 @@ def _error_maker(
             f"The task {fate}."
         )
     # No method of an actor runs before its constructor has.
-    may_have_run = attempts > 1 or (may_have_run and certificate.cause != "constructor")
+    has_begun = certificate.cause != "constructor" and not certificate.was_queued
+    may_have_run = attempts > 1 or (may_have_run and has_begun)
     kind = ActorUnavailableError if certificate.will_restart else ActorDiedError
     return lambda: kind.from_certificate(certificate, call, may_have_run)

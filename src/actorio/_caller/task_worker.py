@@ -34,6 +34,7 @@ class TaskWorker:
 
     def __init__(self) -> None:
         self._functions: dict[bytes, Callable[..., Any]] = {}
+        self.on_load: Callable[[], object] = bool
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -54,6 +55,8 @@ class TaskWorker:
             if len(self._functions) >= _LARGEST_CACHE:
                 self._functions.clear()
             function = self._functions[payload] = loads(payload)
+            # What it needs has been imported.
+            self.on_load()
         value = function(*args, **kwargs)
         if inspect.isasyncgen(value):
             return self._in_turn(value)

@@ -118,6 +118,8 @@ class DeathCertificate(msgspec.Struct, array_like=True, frozen=True):
     will_restart: bool = False
     restarts_left: int | None = 0
     is_memory_short: bool = False
+    # It had no process yet: it waited for resources.
+    was_queued: bool = False
 
     def encode(self) -> bytes:
         """Return the certificate as bytes. Never raises because of a text in it."""

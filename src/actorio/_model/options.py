@@ -98,6 +98,11 @@ def a_name(value: str) -> str | None:
 _WRITTEN_OTHERWISE: Final = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "memory"}
 
 
+def amounts_of_a_session(value: dict[Any, Any]) -> str | None:
+    """Check what `init` is told of resources."""
+    return "'memory' is what the machine has" if "memory" in value else amounts(value)
+
+
 def amounts(value: dict[Any, Any]) -> str | None:
     """Check amounts of resources by their names."""
     for key, amount in value.items():

@@ -18,6 +18,7 @@ class ActorStatus(msgspec.Struct, array_like=True):
         address: where it listens.
         log: the file that holds what it has printed last.
         end: why it is dead.
+        is_worker: it runs tasks.
     """
 
     actor_id: str
@@ -34,6 +35,7 @@ class ActorStatus(msgspec.Struct, array_like=True):
     address: str
     log: str
     end: str = ""
+    is_worker: bool = False
 
 
 class Inventory(msgspec.Struct, array_like=True):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from actorio._model import runtime
 from actorio._model.actor_options import NAME_OPTIONS as _NAME_OPTIONS
 from actorio._model.context import get_runtime_context
-from actorio._model.handle import ActorHandle, ActorMethod, identity_of
+from actorio._model.handle import ActorHandle, identity_of
 from actorio._model.options import validate
 from actorio._model.reference import ObjectRef, pending_of
 from actorio._model.resources import numbers
@@ -210,11 +211,23 @@ def _seconds(timeout: float | None) -> float | None:
 
 
 def _kind_of(value: object) -> str:
+    what, hint = _described(value)
+    return f"{what}{hint and ': '}{hint}"
+
+
+def _described(value: object) -> tuple[str, str]:
+    """Returns what a value is, and what to do with it instead."""
+    name = type(value).__name__
+    what = f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
     if isinstance(value, list):
         other = next((item for item in value if not isinstance(item, ObjectRef)), None)
-        return f"a list with {_kind_of(other)} in it"
-    name = type(value).__name__
+        if other is None:
+            return "a list of references", "take them out of it"
+        inner, hint = _described(other)
+        return f"a list with {inner} in it", hint
     if isinstance(value, ObjectRefGenerator | Stream):
-        return f"a{'n' if name[0] == 'O' else ''} {name}: take its items in a `for` or an `async for`"
-    hint = f": call the method with .remote(...), as in {value!r}.remote()" if isinstance(value, ActorMethod) else ""
-    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}{hint}"
+        return what, "take its items in a `for` or an `async for`"
+    if isinstance(value, tuple | set | dict | Iterator):
+        return what, "make it a list"
+    hint = f"call it with .remote(...), as in {value!r}.remote()" if hasattr(value, "remote") else ""
+    return what, hint

@@ -188,6 +188,7 @@ class News:
             spec.address,
             self._logs.path(spec.actor_id),
             end,
+            spec.lease is not None,
         )
 
 

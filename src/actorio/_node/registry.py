@@ -348,6 +348,7 @@ class Registry:
             max_restarts=budget.max_restarts if place is None else place.intensity,
             will_restart=will_restart,
             restarts_left=budget.left(now) if place is None else self._groups.left(place.group_id, now),
+            was_queued=actor.state == "queued",
             is_memory_short=code == -_SIGKILL and actor.cause is None and self._is_memory_short(),
         )
 

@@ -251,7 +251,10 @@ class Node:
         self._life.perform(self._registry.kill(message.actor_id, by, now, may_restart=message.may_restart))
 
     def _end_actor(self, client: Client, message: m.End, _payload: Payload) -> None:
-        self._life.perform(self._registry.end(message.actor_id, "stopped", client.who(), time.monotonic()))
+        actor = self._registry.living.get(message.actor_id)
+        is_worker = actor is not None and actor.spec.lease is not None
+        who = "it had no tasks any more" if is_worker else client.who()
+        self._life.perform(self._registry.end(message.actor_id, "stopped", who, time.monotonic()))
 
     def _hear_farewell(self, client: Client, _message: m.Failed, payload: Payload) -> None:
         self._registry.said_farewell(DeathCertificate.decode(bytes(payload)))

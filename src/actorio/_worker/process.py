@@ -48,7 +48,7 @@ from actorio._worker.forks import be_an_actor
 from actorio._worker.inspection import dump_path, install_stack_dump
 from actorio._worker.rousing import Rouser
 from actorio._worker.stall import StallWatch
-from actorio._worker.surroundings import forget_the_template, settle_in, take_over
+from actorio._worker.surroundings import complete, forget_the_template, settle_in, take_over
 from actorio._worker.threads import ThreadDispatcher
 
 if TYPE_CHECKING:
@@ -223,6 +223,7 @@ class _Life:
         try:
             executor = self._load()
             args, kwargs = await _there(executor.arguments())
+            complete()
             args = tuple([await _there(value) for value in args])
             kwargs = {name: await _there(value) for name, value in kwargs.items()}
             executor.construct(args, kwargs)
@@ -265,6 +266,7 @@ class _Life:
         try:
             executor = self._load()
             args, kwargs = self._resolve(executor.arguments())
+            complete()
             executor.construct(tuple(map(self._resolve, args)), {k: self._resolve(v) for k, v in kwargs.items()})
         except BaseException as error:  # whatever the constructor raises ends the actor
             self._fail(error)
@@ -272,6 +274,7 @@ class _Life:
         dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, self._end_in_thread)
         if isinstance(executor.instance, TaskWorker):
             self.guard.tasks_thread = executor.instance.loop_thread
+            executor.instance.on_load = complete
             dispatcher.rests_in = HERE.resting = self.runtime.tasks.resting
             # The node says when a worker is to end.
             self.runtime.node()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import re
@@ -22,6 +21,8 @@ class _Taken:
     """What this process, or the template that it was forked from, has taken over."""
 
     data = b""
+    # Filters for warnings of modules that have not been imported here are still to come.
+    is_incomplete = False
 
 
 def take_over(data: bytes) -> None:
@@ -43,8 +44,25 @@ def settle_in(data: bytes) -> None:
         os.chdir(surroundings.directory)
     sys.path[:] = map(os.fsdecode, surroundings.path)
     logging.getLogger().setLevel(surroundings.log_level)
-    warnings.filters[:] = filter(None, map(_filter, surroundings.warning_filters))  # type: ignore[index]
-    warnings._filters_mutated()  # type: ignore[attr-defined]  # noqa: SLF001  # what simplefilter() does, too
+    filters = list(map(_filter, surroundings.warning_filters))
+    _Taken.is_incomplete = None in filters
+    _use([each for each in filters if each is not None])
+
+
+def complete() -> None:
+    """Takes over the filters for warnings of modules that have been imported since, before those that came with them.
+
+    Importing them for the filters alone would cost each actor what its maker has imported.
+    """
+    if _Taken.is_incomplete:
+        filters = [each for each in map(_filter, Surroundings.decode(_Taken.data).warning_filters) if each is not None]
+        _use([*(each for each in warnings.filters if each not in filters), *filters])
+
+
+def _use(filters: list[tuple[Any, ...]]) -> None:
+    if filters != warnings.filters:
+        warnings.filters[:] = filters  # type: ignore[index]
+        warnings._filters_mutated()  # type: ignore[attr-defined]  # noqa: SLF001  # what simplefilter() does, too
 
 
 def _take_environment(wanted: dict[bytes, bytes]) -> None:
@@ -58,13 +76,10 @@ def _take_environment(wanted: dict[bytes, bytes]) -> None:
 
 def _filter(entry: WarningFilter) -> tuple[Any, ...] | None:
     category: Any = sys.modules.get(entry.category_module)
-    if category is None and not entry.category_module.startswith("__"):
-        with suppress(Exception):
-            category = importlib.import_module(entry.category_module)
     for name in entry.category_name.split("."):
         category = getattr(category, name, None)
     if not isinstance(category, type):
-        # A category of ``__main__``, or of a module that cannot be imported here: nothing here can raise it.
+        # A category of ``__main__``, or of a module that has not been imported here: nothing here can raise it.
         return None
     message = None if entry.message is None else re.compile(entry.message, re.IGNORECASE)
     module = None if entry.module is None else re.compile(entry.module)

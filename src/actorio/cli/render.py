@@ -11,6 +11,7 @@ import click
 from rich.console import Console, Group
 from rich.text import Text
 
+from actorio._model.resources import MEMORY
 from actorio.cli.columns import FittingTable
 
 if TYPE_CHECKING:
@@ -75,8 +76,11 @@ def status(found: dict[str, Any]) -> None:
     click.echo(f"drivers   {len(found['drivers'])}")
     click.echo(f"actors    {found['actors']}{f' ({states})' if states else ''}")
     click.echo(f"          {found['named']} named, {found['detached']} detached, restarted {found['restarts']} times")
+    click.echo(f"workers   {found['workers']}, for tasks")
     for name, total in found["resources"].items():
-        click.echo(f"{name:<9} {found['available'][name]:g} of {total:g} free")
+        free = found["available"][name]
+        there = f"{size(int(free))} of {size(int(total))}" if name == MEMORY else f"{free:g} of {total:g}"
+        click.echo(f"{name:<9} {there} free")
     if found["other_sessions"]:
         click.echo(f"others    {', '.join(found['other_sessions'])}")
 

@@ -135,6 +135,7 @@ def status(*, address: str, as_json: bool) -> None:
 
 def _status(session: Session) -> dict[str, Any]:
     inventory = session.inventory()
+    actors = [actor for actor in inventory.actors if not actor.is_worker]
     name = session.directory.name
     return {
         "session": name,
@@ -143,11 +144,12 @@ def _status(session: Session) -> dict[str, Any]:
         "node_pid": inventory.node_pid,
         "zygote_pid": inventory.zygote_pid,
         "drivers": [{"pid": pid, "command": processes.command(pid)} for pid in sorted(inventory.drivers)],
-        "actors": len(inventory.actors),
-        "states": dict(Counter(actor.state for actor in inventory.actors)),
-        "detached": sum(actor.is_detached for actor in inventory.actors),
-        "named": sum(bool(actor.name) for actor in inventory.actors),
-        "restarts": sum(actor.restarts for actor in inventory.actors),
+        "actors": len(actors),
+        "states": dict(Counter(actor.state for actor in actors)),
+        "detached": sum(actor.is_detached for actor in actors),
+        "named": sum(bool(actor.name) for actor in actors),
+        "restarts": sum(actor.restarts for actor in actors),
+        "workers": len(inventory.actors) - len(actors),
         "resources": numbers(inventory.resources),
         "available": numbers(inventory.free),
         "other_sessions": [other.name for other in running_sessions() if other.name != name],

@@ -31,6 +31,13 @@ _EXIT_TIMEOUT = 0.2
 _TRIES = 5
 _ADDRESS_VARIABLE = "ACTORIO_ADDRESS"
 _AUTO, _LOCAL = "auto", "local"
+# What a session that runs has already, and how it is written.
+_OF_NEW_SESSIONS = {
+    "amounts": "num_cpus=, num_gpus= and resources=",
+    "object_store_memory": "object_store_memory=",
+    "object_store_timeout": "object_store_timeout=",
+    "idle_worker_timeout": "idle_worker_timeout=",
+}
 
 
 class Session:
@@ -155,16 +162,14 @@ def _find(address: str, options: InitOptions) -> tuple[SessionDirectory, Launch 
         address: what the user or the environment says, "" for nothing.
         options: what the user wants; some of it only a new session can give.
     """
-    has_wishes = bool(options.preload or options.object_store_memory or options.amounts)
+    wishes = _wishes(options)
     if address and address not in {_AUTO, _LOCAL}:
-        if options.amounts:
+        if wishes:
             # As in Ray.
-            raise ValueError(
-                f"what a session has of {', '.join(options.amounts)} is said when it is started, not joined"
-            )
+            raise ValueError(f"{', '.join(wishes)}: only a new session can be told so, as with address='local'")
         return named(address), None
     with Sessions() as sessions:
-        running = [] if address == _LOCAL or (has_wishes and not address) else sessions.running()
+        running = [] if address == _LOCAL or ((wishes or options.preload) and not address) else sessions.running()
         if running:
             return running[0], None
         if address == _AUTO:
@@ -172,6 +177,12 @@ def _find(address: str, options: InitOptions) -> tuple[SessionDirectory, Launch 
                 "there is no running session to join: call init() without address='auto' to start one"
             )
         return launch_in(sessions, options.object_store_memory, options.object_store_timeout)
+
+
+def _wishes(options: InitOptions) -> list[str]:
+    """Returns what only a new session can be told, as it is written."""
+    plain = InitOptions()
+    return [words for name, words in _OF_NEW_SESSIONS.items() if getattr(options, name) != getattr(plain, name)]
 
 
 class _Slot:

@@ -97,7 +97,8 @@ def _log(record: Record) -> None:
     logger = logging.getLogger(record.logger)
     if not logger.isEnabledFor(record.level):
         return
-    text = f"({record.label} pid={record.pid}) {record.text}"
+    who = f"{record.label} pid={record.pid}" if record.pid else record.label
+    text = f"({who}) {record.text}"
     entry = logger.makeRecord(record.logger, record.level, record.path, record.line, text, (), None)
     entry.created = record.created
     entry.process = record.pid
