@@ -179,6 +179,7 @@ class _Life:
     def _forget_in_child(self) -> None:
         runtime.install(None)
         context.install(context.RuntimeContext())
+        HERE.resting = None
         self.runtime.abandon()
 
     def _around_blocking(self, function: str) -> AbstractContextManager[None]:
