@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import queue
-import types
 import weakref
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.arguments import pickled
@@ -171,17 +171,35 @@ class LoopSource(_Source):
             return
 
     def _close_soon(self) -> None:
-        self._step = closing = self._loop.create_task(self._close(self._step))
+        self._step = closing = self._loop.create_task(_Steps(self._close(self._step)))
         # The loop may be about to end, and closes its generators itself then: a task that it does not come to run any
-        # more is no mistake, nor is a coroutine, which this therefore is not.
+        # more is no mistake, nor are its steps.
         closing._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001  # as asyncio.gather does
 
-    @types.coroutine
     def _close(self, step: asyncio.Task[None] | None) -> Generator[Any, None, None]:
         if step is not None and not step.done():
             step.cancel()
             yield from asyncio.wait([step]).__await__()
         yield from self._items.aclose().__await__()
+
+
+class _Steps(Coroutine[Any, Any, None]):
+    """What a task runs, written as a generator; says nothing when it never begins, as a coroutine would."""
+
+    def __init__(self, steps: Generator[Any, Any, None]) -> None:
+        self._steps = steps
+
+    def send(self, value: Any) -> Any:
+        return self._steps.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._steps.throw(*error)
+
+    def close(self) -> None:
+        self._steps.close()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._steps
 
 
 class ThreadSource(_Source):
