@@ -127,7 +127,7 @@ def test_a_process_that_ends_in_the_constructor(row, column, end, kind, session,
     waiting = actor.pid.remote()
     if TABLE["R10"][column] == "dead":
         # How far the constructor was, nobody outside can tell.
-        with pytest.raises(ActorDiedError, match="may have run"):
+        with pytest.raises(ActorDiedError, match=r"may have run|was not run"):
             actorio.get(waiting)
         assert times(runs) == used + 1
     else:
@@ -139,7 +139,7 @@ def test_a_process_that_ends_in_the_constructor(row, column, end, kind, session,
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_actor_that_leaves_in_its_constructor_is_dead(end, kind, session, tmp_path):
     actor = make(kind, first_times(tmp_path / "runs", 1, end), max_restarts=-1)
-    with pytest.raises(ActorDiedError, match="may have run"):
+    with pytest.raises(ActorDiedError, match=r"may have run|was not run"):
         actorio.get(actor.pid.remote())
     assert times(tmp_path / "runs") == 1
 
