@@ -182,7 +182,7 @@ def test_an_actor_that_waits_is_given_way_to():
     session.ask("driver", 1)
     session.make("w1", "driver", 1)
     assert not session.admission.ask("actor", CPU)
-    assert session.do(session.leases.want_for("actor")) == [("driver", 1, "give it back")]
+    assert session.do(session.leases.want("actor")) == [("driver", 1, "give it back")]
 
 
 def test_a_private_worker_ends_with_its_lease_and_serves_nobody_else():

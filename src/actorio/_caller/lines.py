@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from actorio._model.resources import GPU
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -85,7 +87,7 @@ class Line:
     @property
     def is_private(self) -> bool:
         """Is a worker for this line alone, and ends with its lease?"""
-        return bool(self.max_calls or self.amounts.get("GPU"))
+        return bool(self.max_calls or self.amounts.get(GPU))
 
     # --- tasks --------------------------------------------------------------------------------------------------
 

@@ -142,13 +142,15 @@ class Tasks:
 
     def _line(self, task: Task) -> Line:
         needs, name = task.needs, task.definition.call_name
-        amounts = dict(needs.amounts)
-        self._maker.check(f"{name}()", amounts)
         key = (needs, task.payload) if needs.max_calls else needs
+        # Connects to the node, the first time; not while the lines are guarded.
+        node = self._node()
         with self._lock:
             line = self._lines.get(key)
             if line is None:
-                most = _most(amounts, self._node().resources)
+                amounts = dict(needs.amounts)
+                self._maker.check(f"{name}()", amounts)
+                most = _most(amounts, node.resources)
                 line = self._lines[key] = Line(needs, name, self._lease_numbers, most)
             return line
 

@@ -23,7 +23,7 @@ from actorio._model.resources import amounts_of
 from actorio._model.restarts import RestartPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from actorio._model.reference import ObjectRef
     from actorio._model.supervision import Membership
@@ -70,7 +70,7 @@ class Manner(NamedTuple):
         return refs[0] if self.returns == 1 else refs or None
 
 
-def check_stream(options: Mapping[str, Any], where: str) -> None:
+def check_stream(options: Mapping[str, Any], where: Callable[[], str]) -> None:
     """Check that options let values stream.
 
     Raises:
@@ -78,7 +78,7 @@ def check_stream(options: Mapping[str, Any], where: str) -> None:
     """
     returns = options.get("num_returns")
     if returns not in {None, STREAMING}:
-        raise ValueError(f"{where}: num_returns={returns} is for .remote(), which returns so many references")
+        raise ValueError(f"{where()}: num_returns={returns} is for .remote(), which returns so many references")
 
 
 def _returns(value: int | str) -> str | None:

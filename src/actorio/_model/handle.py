@@ -221,7 +221,7 @@ class ActorMethod:
         """
         if kwargs or len(args) not in self._arities:
             self._definition.check(args, kwargs)
-        check_stream(self._options, f"{self!r}.stream()")
+        check_stream(self._options, lambda: f"{self!r}.stream()")
         manner = self._manner
         if manner is None or not manner.window:
             manner = Manner(window=self._options.get("window", DEFAULT_WINDOW))

@@ -154,7 +154,7 @@ class RemoteFunction:
 
     def stream(self, /, *args: Any, **kwargs: Any) -> Stream[Any]:
         """Runs a generator function in a worker; returns its values as they come: see `ActorMethod.stream`."""
-        check_stream(self._options, f"{self.__name__}.stream()")
+        check_stream(self._options, lambda: f"{self.__name__}.stream()")
         current, task = self._prepare(args, kwargs)
         manner = self._manner._replace(window=self._options.get("window", DEFAULT_WINDOW))
         return Stream(current.stream_task(task._replace(manner=manner), args, kwargs))

@@ -105,7 +105,7 @@ class Desk:
         queued.asker.send(m.Queued(queued.number))
         spec = self._registry.living[queued.actor_id].spec
         self._loop.call_later(_LONG, self._complain, spec.actor_id, spec.driver, spec.label)
-        self._perform(self.leases.want_for(queued.actor_id))
+        self._perform(self.leases.want(queued.actor_id))
 
     def _check(self, worker_id: str) -> None:
         client = self._client_of(worker_id)

@@ -118,14 +118,14 @@ class Leases:
             return []
         if self._admission.ask(key, lease.amounts):
             return self._place(lease)
-        return self._want(key)
+        return self.want(key)
 
     def granted(self, key: tuple[str, int]) -> list[Instruction]:
         """A process has the resources that it has waited for."""
         lease = self._leases.get(key)
         return [] if lease is None or lease.is_placed else self._place(lease)
 
-    def _want(self, key: Key) -> list[Instruction]:
+    def want(self, key: Key) -> list[Instruction]:
         """Somebody waits: those whose tasks are in his way and of another kind give way after the next one."""
         mine = self._leases.get(key) if isinstance(key, tuple) else None
         others = [self._leases[each] for each in self._admission.in_the_way_of(key) if isinstance(each, tuple)]
@@ -133,10 +133,6 @@ class Leases:
         for other in found:
             other.is_wanted = True
         return [Send(other.asker, Wanted(other.key[1])) for other in found if other.is_placed]
-
-    def want_for(self, actor_id: str) -> list[Instruction]:
-        """An actor waits for resources."""
-        return self._want(actor_id)
 
     def release(self, peer: str, number: int, now: float) -> list[Instruction]:
         """A process gives a lease back, or does not want it any more."""
