@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from actorio._model.streams import ObjectRefGenerator as ObjectRefGenerator
     from actorio._model.streams import Stream as Stream
     from actorio._model.verbs import available_resources as available_resources
+    from actorio._model.verbs import cancel as cancel
     from actorio._model.verbs import cluster_resources as cluster_resources
     from actorio._model.verbs import get as get
     from actorio._model.verbs import get_actor as get_actor
@@ -69,6 +70,7 @@ _PLACES = {
     "get_runtime_context": ("actorio._model.context", "get_runtime_context"),
     "init": ("actorio.engines.local", "init"),
     "is_initialized": ("actorio.engines.local", "is_initialized"),
+    "cancel": ("actorio._model.verbs", "cancel"),
     "kill": ("actorio._model.verbs", "kill"),
     "method": ("actorio._model.remote", "method"),
     "put": ("actorio._model.verbs", "put"),

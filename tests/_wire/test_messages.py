@@ -237,8 +237,8 @@ def test_reading_random_headers_imports_compiles_opens_and_runs_nothing():
 
 
 def test_a_message_is_an_array_so_that_fields_cost_no_names():
-    assert array_of(Call(1, "add")) == [1, 1, "add", [], [], 1, 0, 0]
-    assert array_of(Call(1, "add", (3,), (("ab", 5),), 2, 1, 9)) == [1, 1, "add", [3], [["ab", 5]], 2, 1, 9]
+    assert array_of(Call(1, "add")) == [1, 1, "add", [], [], 1, 0, 0, None]
+    assert array_of(Call(1, "add", (3,), (("ab", 5),), 2, 1, 9)) == [1, 1, "add", [3], [["ab", 5]], 2, 1, 9, None]
     assert array_of(Result(7)) == [1, 7, [], 0]
     assert array_of(Result(7, (("ab", 5),), 2)) == [1, 7, [["ab", 5]], 2]
 

@@ -101,7 +101,7 @@ class Peers(RuleBasedStateMachine):
 
     @invariant()
     def what_is_open_and_owed_is_known_to_both_ends(self):
-        assert self.actor.owed == set(self.unanswered)
+        assert list(self.actor.owed) == self.unanswered
         assert list(self.caller.open) == [n for n in range(len(self.made)) if n not in set(self.returned)]
         assert len(set(self.returned)) == len(self.returned)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import functools
 import sys
 import threading
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actorio._model.birth import Birth
+from actorio._model.concurrency import Rules
 from actorio._model.definition import ClassDefinition
 from actorio._model.failure import TaskFailure
 from actorio._wire.messages import Failure, Result
@@ -19,6 +21,7 @@ from actorio._wire.payload import dumps, loads
 from actorio._wire.peer import ActorPeer, CallerPeer
 from actorio._worker import threads
 from actorio._worker.dispatcher import LoopDispatcher
+from actorio._worker.early import EarlyEnds
 from actorio._worker.executor import Executor
 from actorio._worker.threads import ThreadDispatcher
 
@@ -233,11 +236,15 @@ def drive(schedule, model, executor, offer, release, settle):
         release(key, "value")
         compare()
     assert set(model.answered) == set(range(keys))
-    assert not wires[0].peer.owed | wires[1].peer.owed
+    assert not {**wires[0].peer.owed, **wires[1].peer.owed}
     assert executor.instance.log.most <= model.limit
 
 
 # -- on a loop -----------------------------------------------------------------------------------------------------
+
+
+def early(loop, executor):
+    return functools.partial(EarlyEnds, loop, executor, 5.0, lambda _: None)
 
 
 class Watch:
@@ -253,7 +260,11 @@ class Watch:
 def loop_dispatcher(limit, end=None):
     loop, executor = asyncio.new_event_loop(), executor_of(OnLoop)
     try:
-        yield loop, executor, LoopDispatcher(loop, executor, limit, Watch(), end or pytest.fail)
+        yield (
+            loop,
+            executor,
+            LoopDispatcher(loop, executor, Rules(limit), Watch(), end or pytest.fail, early(loop, executor)),
+        )
     finally:
         loop.close()
 
@@ -352,7 +363,9 @@ class Threads:
         self.limit = limit
         self.executor = executor_of(InThreads)
         self.codes = []
-        self.dispatcher = Mortal(self.executor, limit, self._end)
+        loop = asyncio.new_event_loop()
+        self.dispatcher = Mortal(loop, self.executor, Rules(limit), self._end, early(loop, self.executor))
+        loop.close()
         self.first = threading.Thread(target=self.dispatcher.work, name="actor-1", daemon=True)
 
     def _end(self, _dispatcher, end):

@@ -6,6 +6,7 @@ import pytest
 
 from actorio._wire.messages import Call
 from actorio._wire.peer import ActorPeer
+from actorio._worker.delivered import Delivered
 from actorio._worker.executor import Executor, StopRequestedError
 
 
@@ -20,8 +21,8 @@ def executor():
 
 def call():
     peer = ActorPeer()
-    peer.owed.add(1)
-    return SimpleNamespace(peer=peer), Call(1, "f"), b""
+    peer.owed[1] = None
+    return Delivered(SimpleNamespace(peer=peer), Call(1, "f"), b"")
 
 
 def raises(error):

@@ -10,6 +10,7 @@ from time import monotonic
 import msgspec
 import pytest
 
+from actorio._model.concurrency import Rules
 from actorio._wire.messages import Failure, Fetch, Inspect, Result, encode
 from actorio._wire.peer import ActorPeer, CallerPeer
 from actorio._worker.inspection import Meter, Stacks, Statistics, describe_tasks, install_stack_dump, stacks
@@ -38,7 +39,7 @@ class Connection:
 
 
 def a_mailbox(running, queued):
-    mailbox = Mailbox(running)
+    mailbox = Mailbox(Rules(running))
     for number in range(running + queued):
         mailbox.offer(number)
     return mailbox
@@ -55,7 +56,7 @@ def test_percentiles_are_of_the_calls_that_were_timed():
     meter = Meter()
     for milliseconds in range(1, 101):
         meter.note(monotonic() - milliseconds / 1000)
-    found = meter.statistics(Mailbox(1))
+    found = meter.statistics(Mailbox(Rules(1)))
     assert found.median == pytest.approx(0.051, abs=0.01)
     assert found.slow == pytest.approx(0.1, abs=0.01)
 
@@ -65,7 +66,7 @@ def test_calls_of_long_ago_do_not_count(monkeypatch):
     meter.note(monotonic() - 1)
     now = monotonic()
     monkeypatch.setattr("actorio._worker.inspection.monotonic", lambda: now + 60)
-    assert meter.statistics(Mailbox(1)).median is None
+    assert meter.statistics(Mailbox(Rules(1))).median is None
 
 
 def test_after_a_tiny_call_some_are_not_timed():
@@ -86,7 +87,7 @@ def test_a_question_is_answered_and_is_no_call():
 
 
 def test_another_request_is_declined():
-    reply, _ = Connection().ask(Meter(), Mailbox(1), Fetch(7, 1))
+    reply, _ = Connection().ask(Meter(), Mailbox(Rules(1)), Fetch(7, 1))
     assert isinstance(reply, Failure)
 
 
@@ -99,7 +100,7 @@ def test_stacks_name_threads_and_tasks():
         waiting = asyncio.ensure_future(outer())
         waiting.set_name("outer's")
         await asyncio.sleep(0)
-        _, payload = Connection().ask(Meter(), Mailbox(1), Inspect(1, "tasks"))
+        _, payload = Connection().ask(Meter(), Mailbox(Rules(1)), Inspect(1, "tasks"))
         waiting.cancel()
         return msgspec.msgpack.decode(payload, type=Stacks)
 

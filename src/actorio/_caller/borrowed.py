@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from actorio._caller.holdings import Hold
     from actorio._caller.pending import Callback
+    from actorio._model.reference import ObjectRef
 
 
 class BorrowedResult(PendingResult):
@@ -74,10 +75,10 @@ class BorrowedResult(PendingResult):
         self.ask()
         super().add_callback(callback)
 
-    def wait_async(self) -> Generator[Any, None, Any]:
+    def wait_async(self, ref: ObjectRef[Any] | None = None) -> Generator[Any, None, Any]:
         """See `PendingResult.wait_async`."""
         self.ask()
-        return (yield from super().wait_async())
+        return (yield from super().wait_async(ref))
 
     def wait_done(self) -> Generator[Any, None, None]:
         """See `PendingResult.wait_done`."""

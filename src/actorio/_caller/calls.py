@@ -9,7 +9,7 @@ from actorio._caller.arguments import blame_arguments, dump_arguments
 from actorio._caller.contexts import Contexts
 from actorio._caller.flows import StreamResult
 from actorio._caller.held import HeldCall
-from actorio._caller.pending import ERROR, PendingResult, result_of, running_loop
+from actorio._caller.pending import ERROR, Aside, PendingResult, result_of, running_loop
 from actorio._caller.recent import Recent
 from actorio._caller.retries import RetriedResult
 from actorio._caller.several import split
@@ -71,6 +71,17 @@ class Calls:
         """Closes every connection to an actor: what is pending ends, and so do calls that come too late."""
         # Made if there are none yet, so that a call which comes later finds them closed.
         self.contexts.close()
+
+    def made_in(self, parent: object) -> list[PendingResult]:
+        """Returns the calls to actors that were made in a call of this process, and have not ended."""
+        contexts = self.existing_contexts
+        return [] if contexts is None else [result for lane in contexts.lanes() for result in lane.made_in(parent)]
+
+    def bid_farewell(self) -> None:
+        """Tells whom this process has called that it ends in order: what it has called goes on."""
+        if self.existing_contexts is not None:
+            for lane in self.existing_contexts.lanes():
+                lane.bid_farewell()
 
     # --- making -------------------------------------------------------------------------------------------------
 
@@ -298,7 +309,7 @@ class Calls:
             # What an earlier attempt has lent will not arrive any more, if it has not.
             self._holdings.take_back(result.lent)
             result.lent = lent
-        result.add_callback(lambda done: self._holdings.take_back(lent) if done.state == ERROR else None)
+        result.add_callback(Aside(lambda done: self._holdings.take_back(lent) if done.state == ERROR else None))
         return lent
 
     # --- lanes --------------------------------------------------------------------------------------------------

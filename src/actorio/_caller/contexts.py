@@ -115,6 +115,11 @@ class Contexts:
                     lane.see_to_replies()
                     self._orphans.append(lane)
 
+    def lanes(self) -> list[Lane]:
+        """Returns all lanes."""
+        contexts = [self.threads, *list(self._loops.values())]
+        return [*(lane for context in contexts for lane in list(context.lanes.values())), *self._orphans]
+
     def see_to(self, address: str) -> None:
         """Reads the replies of an actor that nobody may ever wait for: its last handle may have gone."""
         lane = self.threads.lanes.get(address)

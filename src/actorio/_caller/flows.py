@@ -68,6 +68,8 @@ class StreamResult(CommonFlow, PendingResult):
         self._waiting: deque[Any] = deque()
         self._taken = self._taken_bytes = 0
         self.is_left = self._is_told = False
+        # Whoever awaits its end has the stream itself, too.
+        self.is_shared = True
         # A signal's handler may take an item in the midst of this.
         self._lock = threading.RLock()
 

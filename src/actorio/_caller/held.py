@@ -78,6 +78,17 @@ class HeldCalls:
         calls = list(self.calls)[:1] if self._is_ordered else list(self.calls)
         return next((call for call in calls if not call.missing), None)
 
+    def withdraw(self, result: PendingResult) -> bool:
+        """Forgets the call with this result; returns whether it was held. Those behind it go on."""
+        call = next((call for call in list(self.calls) if call.result is result), None)
+        if call is None or not call.missing:
+            return False
+        with suppress(ValueError):
+            self.calls.remove(call)
+            self._send_ready()
+            return True
+        return False
+
     def clear(self) -> list[PendingResult]:
         """Gives up every held call; returns their results."""
         results = [call.result for call in self.calls]

@@ -17,13 +17,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from actorio._caller.held import HeldCalls
-from actorio._caller.pending import FAILURE, HERE, VALUE
+from actorio._caller.pending import FAILURE, HERE, VALUE, Aside
+from actorio._model.errors import not_begun
 from actorio._model.travel import KeepingBytes, files_of, with_files
 from actorio._store.values import count_in
 from actorio._transport.incoming import Incoming
 from actorio._transport.outgoing import Outgoing
 from actorio._wire.frames import ProtocolError
-from actorio._wire.messages import Credit, Failure, Item, Leave, encode
+from actorio._wire.messages import Cancel, Credit, Failure, Farewell, Item, Leave, encode
 from actorio._wire.payload import loads
 from actorio._wire.peer import CallerPeer
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from actorio._caller.pump import Pump
     from actorio._model.handle import ActorIdentity
     from actorio._wire.frames import Payload
-    from actorio._wire.messages import Lent, Reply
+    from actorio._wire.messages import Lent, Note, Reply
 
     Replies = list[tuple[PendingResult, Reply, Payload]]
 
@@ -110,7 +111,11 @@ class Lane:
                 if payload.__class__ is KeepingBytes or result.window:
                     self._send_keeping(result, method, payload, parts, lent)
                 else:
-                    self._write(self._peer.call(result.number, result, method, payload, parts, lent, result.returns))
+                    self._write(
+                        self._peer.call(
+                            result.number, result, method, payload, parts, lent, result.returns, way=result.way
+                        )
+                    )
                 if self._later:
                     self._send_later()
             finally:
@@ -139,7 +144,7 @@ class Lane:
     ) -> None:
         files = files_of(payload)
         frame = self._peer.call(
-            result.number, result, method, payload, parts, lent, result.returns, len(files), result.window
+            result.number, result, method, payload, parts, lent, result.returns, len(files), result.window, result.way
         )
         self._write(with_files(frame, files))
 
@@ -158,7 +163,26 @@ class Lane:
         """Has the method behind a stream end."""
         self._note(Leave(result.number))
 
-    def _note(self, message: Credit | Leave) -> None:
+    def cancel(self, result: PendingResult, *, is_recursive: bool) -> None:
+        """Has a call end that was made here; one that has not been sent yet ends at once."""
+        if self.held.withdraw(result):
+            result.fail(lambda: not_begun(result.call))
+        elif result.number in self._peer.open:
+            self._note(Cancel(result.number, is_recursive))
+            self.keep_pumped(result)
+
+    def made_in(self, parent: object) -> list[PendingResult]:
+        """Returns the calls that were made in a call of this process, and have not ended."""
+        results = [*self._peer.open.values(), *(call.result for call in list(self.held.calls))]
+        return [result for result in results if result.parent is parent]
+
+    def bid_farewell(self) -> None:
+        """Says that this process ends in order, so that what it has called goes on."""
+        with suppress(OSError):
+            self._note(Farewell())
+            self.flush()
+
+    def _note(self, message: Note) -> None:
         with self._lock:
             if not self.is_lost:
                 self._write(encode(message))
@@ -292,13 +316,15 @@ class Lane:
 
     def close(self) -> None:
         """Closes the connection; what is pending is explained as lost."""
+        if not self.is_lost:
+            self.bid_farewell()
         self.is_lost = True
         self._give_up("")
 
 
 def _keep_until_done(results: list[PendingResult], actor: ActorIdentity | None) -> None:
     for result in results:
-        result.add_callback(lambda _, actor=actor: actor)  # type: ignore[misc]  # holds it, does nothing
+        result.add_callback(Aside(lambda _, actor=actor: actor))  # type: ignore[misc]  # holds it, does nothing
 
 
 def _complete(replies: Replies) -> None:

@@ -7,6 +7,7 @@ nothing, many. Methods return what is to be done (`Todo`); whoever has said that
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,11 @@ class Line:
         if is_dead:
             lease.is_wanted = True
         return self._go_on(self._give_back(lease, Todo()))
+
+    def withdraw(self, task: Any) -> None:
+        """A task is not to run, if it waits still."""
+        with suppress(ValueError):
+            self.waiting.remove(task)
 
     def drop(self) -> list[Any]:
         """Nobody runs any more tasks; returns those that have not begun."""

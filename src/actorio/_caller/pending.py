@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from actorio._caller.settling import SETTLER
 from actorio._caller.unread import READ, UnreadError
+from actorio._caller.ways import way_onward
+from actorio._model.context import CURRENT_CALL
 from actorio._model.errors import RayError, RaySystemError, UnserializableException
 from actorio._model.failure import TaskFailure
 from actorio._model.reference import pending_of
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from actorio._model.reference import ObjectRef
     from actorio._model.runtime import Flow
     from actorio._wire.frames import Payload
+    from actorio._wire.messages import Way
 
     Callback = Callable[["PendingResult"], object]
 
@@ -56,9 +59,25 @@ class PendingResult:
             (``make_error`` returns a new exception).
         lane: the connection that the reply comes on; None when it needs none.
         what: what was called, for errors.
+        parent: the call of this process that has made it; None outside a call.
+        way: what the call takes along of where it came from, and how it is to be run.
+        is_shared: more than the reference that the call returned may know it: other processes, or this one again.
     """
 
-    __slots__ = ("__weakref__", "_callbacks", "lane", "make_error", "number", "payload", "state", "unread", "what")
+    __slots__ = (
+        "__weakref__",
+        "_callbacks",
+        "is_shared",
+        "lane",
+        "make_error",
+        "number",
+        "parent",
+        "payload",
+        "state",
+        "unread",
+        "way",
+        "what",
+    )
 
     # How often it was sent: of several attempts an earlier one may have run, whatever has become of the last.
     attempts = 1
@@ -81,6 +100,9 @@ class PendingResult:
         self.state = PENDING
         self.unread = None
         self._callbacks: list[Callback] = []
+        self.is_shared = False
+        self.parent = parent = CURRENT_CALL.get()
+        self.way: Way | None = None if parent is None else way_onward(parent)
 
     # --- completing: any thread, the first wins -----------------------------------------------------------------
 
@@ -124,6 +146,17 @@ class PendingResult:
     def try_again(self) -> bool:
         """Its actor has died and is being restarted: is the call sent again?"""
         return False
+
+    def stop_trying(self) -> None:
+        """It was cancelled: there is no other attempt."""
+
+    def to_cancel(self) -> PendingResult:
+        """Returns the result of the call that is to be cancelled in order to cancel this."""
+        return self
+
+    def is_awaited(self) -> bool:
+        """Does anybody wait for it?"""
+        return any(not isinstance(callback, Aside) for callback in self._callbacks)
 
     def abandon(self) -> None:
         """Ends without waking anybody: whoever waits does so in the parent of this forked process."""
@@ -222,10 +255,15 @@ class PendingResult:
 
     # --- waiting ------------------------------------------------------------------------------------------------
 
-    def wait_async(self) -> Generator[Any, None, Any]:
-        """Waits on the running loop. Cancelling forgets this waiter and nothing else."""
+    def wait_async(self, ref: ObjectRef[Any] | None = None) -> Generator[Any, None, Any]:
+        """Waits on the running loop. Cancelled, it cancels the call, if nobody has ``ref`` but who waits here."""
         if self.state == PENDING:
-            yield from self.wait_done()
+            try:
+                yield from self.wait_done()
+            except BaseException:
+                if self.state == PENDING:
+                    HERE.forsake(self, ref)
+                raise
         return self.value()
 
     def wait_done(self) -> Generator[Any, None, None]:
@@ -298,6 +336,8 @@ class _Here:
         export: registers a result with the server that hands values to other processes.
         export_flow: registers a stream there.
         holdings: which actors this process keeps alive.
+        cancel: cancels the call behind a result.
+        forsake: an ``await`` of a reference was cancelled.
         resting: in a worker, what a coroutine waits in.
     """
 
@@ -305,6 +345,8 @@ class _Here:
     holdings: Holdings
     export: Callable[[PendingResult], tuple[Any, ...]]
     export_flow: Callable[[Flow], tuple[Any, ...]]
+    cancel: Callable[[PendingResult], None]
+    forsake: Callable[[PendingResult, ObjectRef[Any] | None], None]
     resting: Callable[[], AbstractContextManager[None]] | None = None
 
 
@@ -333,6 +375,18 @@ def _not_ours() -> RaySystemError:
         "this reference belongs to a session that this process has left, by shutdown() or a fork; "
         "call actorio.init() and make the call again"
     )
+
+
+class Aside:
+    """A callback of the runtime's own: nobody waits for the result because of it."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, callback: Callback) -> None:
+        self._callback = callback
+
+    def __call__(self, result: PendingResult) -> None:
+        self._callback(result)
 
 
 class _LoopWaker:

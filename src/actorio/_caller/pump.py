@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from actorio._caller.corks import Corks
 from actorio._caller.interrupts import InterruptGate
-from actorio._caller.pending import PENDING
+from actorio._caller.pending import PENDING, Aside
 from actorio._transport.poller import Poller
 from actorio._transport.threads import start_thread
 
@@ -270,7 +270,7 @@ class Pump:
                 with self._lock:
                     self._add_demand(-1)
 
-            result.add_callback(release)
+            result.add_callback(Aside(release))
 
     def _add_demand(self, change: int) -> None:
         self._demand += change

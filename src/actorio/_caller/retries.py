@@ -58,6 +58,10 @@ class RetriedResult(PendingResult):
         self.see_to_pumping(None)
         return True
 
+    def stop_trying(self) -> None:
+        """See `PendingResult.stop_trying`."""
+        self._left = 0
+
     def complete(self, state: int, payload: Payload) -> None:
         """See `PendingResult.complete`. A failure that is worth another attempt does not end it."""
         if state != FAILURE or not self._is_retried(payload) or not self.try_again():

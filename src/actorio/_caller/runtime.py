@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from actorio._caller.arguments import dump_arguments, pickled, pickled_definition
 from actorio._caller.calls import Calls
+from actorio._caller.cancelling import Canceller
 from actorio._caller.creation import SHARED_NAMESPACE, ActorMaker
+from actorio._caller.forsaking import forsake
 from actorio._caller.holdings import Holdings
 from actorio._caller.ledger import is_value
 from actorio._caller.loss import Losses
@@ -77,6 +79,9 @@ class CallerRuntime:
         self.holdings = HERE.holdings = Holdings(self.node, self._sharing, self._see_to)
         self.calls = Calls(home.session, self._losses, self.holdings, self._numbers)
         self.tasks = Tasks(self.node, self.calls, self._maker, self._sharing.is_needed, self._numbers)
+        self._canceller = Canceller(self.calls, self.tasks)
+        HERE.cancel, HERE.forsake = self._canceller.forsaken, forsake
+        self.cancel_made_in = self._canceller.cancel_made_in
         # On the way of every call: as attributes they take a step less.
         self.call, self.call_in, self.run_task = self.calls.call, self.calls.call_in, self.tasks.run
         self.stream, self.stream_task = self.calls.stream, self.tasks.stream
@@ -236,6 +241,12 @@ class CallerRuntime:
         if isinstance(pending, PendingResult):
             with self.blocking(function):
                 wait_until_done(self.calls.contexts.pump, [pending], 1, None, fails_fast=False)
+
+    def cancel(self, pending: Pending, *, is_forced: bool, is_recursive: bool) -> None:
+        """Has the call behind a result end."""
+        if not isinstance(pending, PendingResult):
+            raise RaySystemError("this reference was made by another engine")
+        self._canceller.cancel(pending, is_forced=is_forced, is_recursive=is_recursive)
 
     def blocking(self, function: str) -> AbstractContextManager[None]:
         """Returns what a wait of this thread runs in."""

@@ -64,6 +64,7 @@ class Sharing:
         """
         ledger = self._ledger or self._open(result.call)
         note(ledger.note(result), result)
+        result.is_shared = True
         return ledger.path, HERE.identity, result.number, result.call
 
     def export_flow(self, flow: Flow) -> tuple[Any, ...]:

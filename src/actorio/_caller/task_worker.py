@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from actorio._model import runtime
+from actorio._model.context import CURRENT_CALL
 from actorio._transport.loops import new_loop
 from actorio._wire.payload import loads
 
@@ -64,11 +65,22 @@ class TaskWorker:
 
     def _wait_for(self, value: Awaitable[Any]) -> Any:
         """Returns what a coroutine does, which runs on the worker's loop."""
+        call, here = CURRENT_CALL.get(), {}
 
         async def run() -> Any:
+            here["task"] = asyncio.current_task()
+            if call is not None:
+                call.on_cancel = cancel
+                if call.reason is not None:
+                    cancel()
             return await value
 
-        future = asyncio.run_coroutine_threadsafe(run(), self._the_loop())
+        def cancel() -> None:
+            if here["task"] is not None:
+                loop.call_soon_threadsafe(here["task"].cancel)
+
+        loop = self._the_loop()
+        future = asyncio.run_coroutine_threadsafe(run(), loop)
         # The thread makes room for others; the CPU it keeps, as long as the coroutine itself does not wait.
         who = WHO_RESTS.get()
         WHO_RESTS.set(None)
@@ -77,6 +89,8 @@ class TaskWorker:
                 return future.result()
         finally:
             WHO_RESTS.set(who)
+            if call is not None:
+                call.on_cancel = None
 
     def _in_turn(self, items: AsyncGenerator[Any, Any]) -> Iterator[Any]:
         """Returns the items of an asynchronous generator, which runs on the worker's loop, one by one."""
@@ -107,3 +121,8 @@ class TaskWorker:
         """Returns what errors call a call of `run`: the function's name."""
         function = self._functions.get(payload)
         return getattr(function, "__name__", "task")
+
+
+# As in Ray: a task that is cancelled gets KeyboardInterrupt.
+for _method in (TaskWorker.run, TaskWorker.run_freely):
+    _method.__actorio_method_options__ = {"interruptible": True}  # type: ignore[attr-defined]  # a mark, as `method` makes it

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from actorio._caller.arguments import pickled_definition
 from actorio._caller.flows import StreamResult
 from actorio._caller.lines import Line, Todo
-from actorio._caller.pending import VALUE, PendingResult, result_of
+from actorio._caller.pending import PENDING, VALUE, Aside, PendingResult, result_of
 from actorio._caller.retries import RetriedResult
 from actorio._caller.several import split
 from actorio._caller.task_worker import THREADS, WHO_RESTS, TaskWorker
 from actorio._model.actor_options import ActorOptions
 from actorio._model.context import get_runtime_context
 from actorio._model.definition import ClassDefinition
-from actorio._model.errors import WorkerCrashedError
+from actorio._model.errors import TaskCancelledError, WorkerCrashedError, not_begun
 from actorio._model.resources import CPU, UNIT
 from actorio._transport.threads import start_thread
 from actorio._wire import messages as m
@@ -162,7 +162,7 @@ class Tasks:
         line: Line,
     ) -> None:
         result.send_to, result.lease = send_to, None
-        result.add_callback(self._finished)
+        result.add_callback(Aside(self._finished))
         self._when_there(refs, result, line)
 
     def _when_there(self, refs: Sequence[ObjectRef[Any]], task: TaskResult | TaskStream, line: Line) -> None:
@@ -171,6 +171,9 @@ class Tasks:
         missing = {one for one in needed if not one.is_done()}
 
         def stand_in_line() -> None:
+            if task.state != PENDING:
+                # Cancelled meanwhile.
+                return
             failed = next((one for one in needed if one.has_failed()), None)
             if failed is not None:
                 task.complete_like(failed)
@@ -215,6 +218,27 @@ class Tasks:
             with suppress(IndexError):
                 self._later.popleft()()
 
+    def cancel(self, task: TaskResult | TaskStream, *, is_forced: bool, is_recursive: bool) -> None:
+        """Has a task end: one that waits is not run, one that runs is asked to end, or ended with its worker."""
+        lease, lane = task.lease, task.lane
+        if lease is None or lease.worker is None or lane is None:
+            with self._lock:
+                for line in list(self._lines.values()):
+                    line.withdraw(task)
+            task.fail(lambda: not_begun(task.call))
+        elif is_forced:
+            text = f"the task {task.call}() was cancelled with force: its process was ended"
+            task.fail(lambda: TaskCancelledError(None, text))
+            self._node().kill(lease.worker.actor_id, may_restart=False)
+        else:
+            lane.cancel(task, is_recursive=is_recursive)
+
+    def made_in(self, parent: object) -> list[TaskResult | TaskStream]:
+        """Returns the tasks that a call of this process has made, and that wait for their turn."""
+        with self._lock:
+            waiting = [task for line in list(self._lines.values()) for task in line.waiting]
+        return [task for task in waiting if task.parent is parent]
+
     def _perform(self, todo: Todo, fresh: Any = None) -> None:
         for lease, task in todo.run:
             self._begin(lease, task)
@@ -238,6 +262,10 @@ class Tasks:
         task.lease = lease
         if lease.worker is None:
             raise AssertionError("tasks begin where there is a worker")
+        if task.state != PENDING:
+            # Cancelled while it was about to begin.
+            self._leave(task)
+            return
         if isinstance(task, TaskStream) and task.is_left:
             # Nobody takes its items any more.
             task.complete(VALUE, NONE)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from actorio._model.concurrency import Rules  # noqa: TC001  # msgspec reads the annotation
+
 
 class WarningFilter(msgspec.Struct, array_like=True):
     """One entry of ``warnings.filters``; the category by module and name, the patterns as text."""
@@ -64,6 +66,10 @@ class Birth(msgspec.Struct, array_like=True):
     is_anonymous: bool = True
     # The actors whose handles, and the values whose references, are among the arguments.
     held: tuple[str, ...] = ()
+    # What may run at once, where there is more to say than `max_concurrency`.
+    rules: Rules | None = None
+    # How long a method that is to end early may take for it, in seconds.
+    cancel_grace: float = 5.0
 
     def encode(self) -> bytes:
         """Returns the birth as bytes."""

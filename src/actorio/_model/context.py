@@ -5,14 +5,38 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import os
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorio._model.handle import ActorHandle
 
-# The call that runs in this task or thread: the connection that it came on, its header, its payload.
-CURRENT_CALL: contextvars.ContextVar[tuple[Any, ...] | None] = contextvars.ContextVar("actorio_call", default=None)
+
+class RunningCall(Protocol):
+    """What is known of a call that runs in this process.
+
+    Attributes:
+        connection: the connection that it came on.
+        request: its header.
+        reason: why it is to end early; None when it is not.
+        onward: what the calls that it makes take along, once it has made one.
+        on_cancel: what is called, in the mailbox's thread, when it is to end early.
+    """
+
+    connection: Any
+    request: Any
+    onward: Any
+    on_cancel: Callable[[], object] | None
+
+    @property
+    def reason(self) -> str | None: ...
+
+
+CURRENT_CALL: contextvars.ContextVar[RunningCall | None] = contextvars.ContextVar("actorio_call", default=None)
+"""The call that runs in this task or thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +91,23 @@ class RuntimeContext:
     def get_task_id(self) -> str | None:
         """Returns the id of the call that runs this code, None outside a call. It differs from call to call."""
         call = CURRENT_CALL.get()
-        return None if call is None else f"{os.getpid():08x}{id(call[0]):016x}{call[1].id:016x}"
+        return None if call is None else f"{os.getpid():08x}{id(call.connection):016x}{call.request.id:016x}"
+
+    def is_cancelled(self) -> bool:
+        """Is the call that runs this code to end early: was it cancelled, is its time up, is its caller gone?
+
+        For methods that run in threads, and for tasks, to look at now and then; False outside a call.
+        """
+        call = CURRENT_CALL.get()
+        return call is not None and call.reason is not None
+
+    is_canceled = is_cancelled
+
+    def remaining_time(self) -> float | None:
+        """Returns how many seconds the call that runs this code has left, 0 when its time is up; None: any number."""
+        call = CURRENT_CALL.get()
+        way = None if call is None else call.request.way
+        return max(0.0, way.deadline - time.monotonic()) if way is not None and way.deadline else None
 
     def get_job_id(self) -> str:
         """Returns the session's name: a session is what Ray calls a job."""

@@ -130,6 +130,11 @@ class CrossLanguageError(RayError):
 # The caller must decide.
 
 
+def not_begun(call: str) -> TaskCancelledError:
+    """Return the error of a call that was cancelled before it left this process."""
+    return TaskCancelledError(None, f"{call}() was cancelled before it was sent: it has not run")
+
+
 class GetTimeoutError(RayError, TimeoutError):
     """`get` waited as long as it was allowed to. The call goes on; the reference can be asked again."""
 

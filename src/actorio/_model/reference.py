@@ -25,7 +25,7 @@ class ObjectRef(Generic[T]):
 
     ``await ref`` gives the value or raises the call's error, on any event loop (asyncio or uvloop) in any thread.
     `actorio.get` does so for blocking code. Each read unpickles anew, so that two readers never share a mutable
-    value. Cancelling an ``await`` leaves the call alone: the reference can be awaited again.
+    value. For what cancelling an ``await`` does see `__await__`.
 
     References hash and compare by identity of the result, also after a trip through other processes. They can be
     passed to actors inside containers, and as arguments of their own: then the actor gets the value.
@@ -40,9 +40,13 @@ class ObjectRef(Generic[T]):
         self._pending = pending
 
     def __await__(self) -> Generator[Any, None, T]:
-        """Waits on the running loop. Safe to cancel: nothing is lost, the call goes on."""
-        pending = self._pending
-        return pending.wait_async()
+        """Waits on the running loop.
+
+        Cancelled, it cancels the call in the actor, when nobody else has the reference: ``await h.m.remote()`` leaves
+        nothing running. Somebody who has it, in a variable for example, can ask again; the call is cancelled when that
+        is gone, too. A reference that was passed on, or is never awaited, is left alone.
+        """
+        return self._pending.wait_async(self)
 
     def future(self) -> concurrent.futures.Future[T]:
         """Returns a new `concurrent.futures.Future` of the result; cancelling it does not cancel the call.

@@ -39,8 +39,8 @@ class Pending(Protocol):
     def value(self, *, copy: bool = False) -> Any:
         """Returns the value, a new one each time, or raises the error; see `actorio.get` for ``copy``. When done."""
 
-    def wait_async(self) -> Generator[Any, None, Any]:
-        """Waits on the running event loop; returns the value or raises the error."""
+    def wait_async(self, ref: ObjectRef[Any] | None = None) -> Generator[Any, None, Any]:
+        """Waits on the running event loop; returns the value or raises the error. See `ObjectRef.__await__`."""
 
     def wait_done(self) -> Generator[Any, None, None]:
         """Waits on the running event loop until there is a value or an error, and looks at neither."""
@@ -159,6 +159,13 @@ class Runtime(Protocol):
 
         Raises:
             RuntimeError: this thread must not wait; ``function`` is what the user has called.
+        """
+
+    def cancel(self, pending: Pending, *, is_forced: bool, is_recursive: bool) -> None:
+        """Has the call behind a result end; returns at once.
+
+        Raises:
+            ValueError: it is a method's, and ``is_forced``.
         """
 
     def put(self, value: Any) -> ObjectRef[Any]:

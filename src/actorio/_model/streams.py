@@ -89,6 +89,10 @@ class _Items:
         self._is_over = self._is_over or is_last
         return is_last
 
+    def behind(self) -> Pending:
+        """Returns what ends with the stream; for `actorio.cancel`."""
+        return self._flow.end
+
     def close(self) -> None:
         """Takes no more items: the generator is closed where it runs, and its ``finally`` runs. Does not wait."""
         if not self._is_over and self._exported is None:

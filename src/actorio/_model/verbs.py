@@ -125,6 +125,41 @@ def put(value: Any) -> ObjectRef[Any]:
     return runtime.current().put(value)
 
 
+def cancel(
+    ref: ObjectRef[Any] | ObjectRefGenerator | Stream[Any], *, force: bool = False, recursive: bool = True
+) -> None:
+    """Has a call end. Returns at once; the reference ends with `TaskCancelledError` when the call has ended.
+
+    A call that waits is removed and never runs. A coroutine gets `asyncio.CancelledError` where it awaits, and its
+    ``finally`` runs. A method in a thread is not interrupted: it can look at ``get_runtime_context().is_cancelled()``,
+    and with ``@method(interruptible=True)`` it gets `KeyboardInterrupt`, as function tasks do. A stream stops. When
+    the call has not ended within ``cancel_grace`` seconds (an option of the actor's class, 5 by default), that is
+    logged and the reference ends all the same. A call that has ended already is left alone. Cancelled calls are not
+    made again.
+
+    Cancelling an ``await`` does the same, where nobody else has the reference. May be called in any thread and loop.
+
+    Args:
+        ref: what the call returned. That of a value from `put` has nothing to cancel.
+        force: for function tasks only: end the process that runs it.
+        recursive: cancel the calls and tasks that the call has made, too.
+
+    Raises:
+        TypeError: not a reference, or a flag that is no bool.
+        ValueError: ``force`` for an actor's method.
+    """
+    if not isinstance(ref, ObjectRef | ObjectRefGenerator | Stream):
+        raise TypeError(f"cancel() takes the ObjectRef of a call, not {_kind_of(ref)}")
+    for name, flag in (("force", force), ("recursive", recursive)):
+        if not isinstance(flag, bool):
+            raise TypeError(f"cancel(): {name} is a bool, not {_kind_of(flag)}")
+    pending = pending_of(ref) if isinstance(ref, ObjectRef) else ref.behind()
+    current = runtime.installed()
+    # Without a runtime the session has ended, and with it every call.
+    if current is not None:
+        current.cancel(pending, is_forced=force, is_recursive=recursive)
+
+
 def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
     """Ends an actor at once with SIGKILL, and what it has started. Running and waiting calls fail.
 

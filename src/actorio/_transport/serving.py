@@ -18,7 +18,7 @@ from actorio._transport.incoming import Incoming
 from actorio._transport.outgoing import Outgoing
 from actorio._transport.sockets import accept
 from actorio._wire.frames import ProtocolError
-from actorio._wire.messages import Leave
+from actorio._wire.messages import Credit, Farewell, Leave
 from actorio._wire.peer import ActorPeer
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from actorio._wire.frames import Payload
-    from actorio._wire.messages import Inbound, Lent
+    from actorio._wire.messages import Inbound, Lent, Note
 
     OnRequests = Callable[["Connection", list[tuple[Inbound, Payload]]], None]
 
@@ -53,6 +53,7 @@ class Server:
         on_requests: called in the loop's thread with each batch of requests, in order.
         take_back: called in the loop's thread, a while after a connection has ended, with the handles and references
             that left on it last: the caller may not have read them.
+        on_lack: is told of requests that nobody wants answered any more.
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class Server:
         listener: socket.socket,
         on_requests: OnRequests,
         take_back: Callable[[Iterable[Lent]], None],
+        on_lack: Lacking | None = None,
     ) -> None:
         self.loop = loop
         self.on_requests = on_requests
         self.take_back = take_back
+        self.on_lack = on_lack
         self.connections: set[Connection] = set()
         self._listener = listener
         listener.setblocking(False)
@@ -93,6 +96,16 @@ class Server:
             connection.close()
 
 
+class Lacking(Protocol):
+    """Hears of requests that nobody wants answered any more. In the loop's thread."""
+
+    def on_note(self, connection: Connection, note: Note) -> None:
+        """A caller says so of one."""
+
+    def on_lost(self, connection: Connection) -> None:
+        """A caller has gone without a word."""
+
+
 class Outflow(Protocol):
     """A stream of items to a caller."""
 
@@ -113,6 +126,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_ends_in_order",
         "_incoming",
         "_is_scheduled",
         "_is_watched",
@@ -139,6 +153,8 @@ class Connection:
         self._is_scheduled = False
         self._is_watched = False
         self._sent_at = 0.0
+        # What the caller has called is to go on when it has gone.
+        self._ends_in_order = False
         self._lock = threading.Lock()
         server.loop.add_reader(sock.fileno(), self._read)
 
@@ -170,8 +186,13 @@ class Connection:
                     outflow.leave()
                 elif note.id in self.peer.owed:
                     self.left.add(note.id)
-            elif outflow is not None:
-                outflow.grant(note.count)
+            elif isinstance(note, Credit):
+                if outflow is not None:
+                    outflow.grant(note.count)
+            elif isinstance(note, Farewell):
+                self._ends_in_order = True
+            elif self._server.on_lack is not None:
+                self._server.on_lack.on_note(self, note)
 
     def is_open(self) -> bool:
         """Is the caller still there?"""
@@ -262,5 +283,7 @@ class Connection:
             self._sock.close()
         for outflow in list(self.outflows.values()):
             outflow.leave()
+        if not self._ends_in_order and self._server.on_lack is not None:
+            self._server.on_lack.on_lost(self)
         if self.lent:
             self._server.loop.call_later(_LONGEST_READ, self._server.take_back, list(self.lent))

@@ -4,8 +4,8 @@ A message is an array on the wire, ``[tag, field, ...]``. Two rules keep old and
 where later features find their place (held by a property test):
 
 * a field that is added goes to the end of its message and has a default: an older sender leaves it out, an older
-  receiver ignores it. A call's deadline, call chain and context will come this way;
-* a new kind of message takes a new tag: cancelling, stream credits, borrowing, re-registering with another node.
+  receiver ignores it;
+* a new kind of message takes a new tag.
 
 Payloads (pickled arguments, results, failures) travel behind the header and are never decoded here.
 """
@@ -32,6 +32,23 @@ class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
 # --- a caller to an actor (or to the owner of a value) -----------------------------------------------------------
 
 
+class Way(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How a call came about, and how it is to be run, where there is anything to say of it.
+
+    ``deadline`` is on the machine's monotonic clock, in seconds; 0: none. ``chain`` names the actors whose calls have
+    led to this one, outermost first. ``context`` holds pickled context variables by their names, and ``trace`` the two
+    headers of W3C's Trace Context.
+    """
+
+    deadline: float = 0.0
+    chain: tuple[str, ...] = ()
+    priority: int = 0
+    # The concurrency group, where it is not the method's own.
+    group: str = ""
+    context: dict[str, bytes] = {}  # msgspec copies it
+    trace: tuple[str, str] = ("", "")
+
+
 class Call(Message, tag=1, frozen=True):
     """Run ``method``. The payload is the pickled ``(args, kwargs)``, then one value per size in ``parts``.
 
@@ -49,6 +66,7 @@ class Call(Message, tag=1, frozen=True):
     files: int = 0
     # For a stream: how many items may be sent before the first `Credit`. They come as `Item`s, before the `Result`.
     window: int = 0
+    way: Way | None = None
 
 
 class Inspect(Message, tag=3, frozen=True):
@@ -76,6 +94,23 @@ class Leave(Message, tag=5, frozen=True):
     """Nobody takes the items of the stream that answers request ``id`` any more. Not answered, but for its `Result`."""
 
     id: int
+
+
+class Cancel(Message, tag=6, frozen=True):
+    """Nobody wants the answer to request ``id`` any more: end it. Not answered, but for what the request is answered.
+
+    With ``is_recursive`` the calls that it has made end as well; with ``is_forced`` a task is ended with its process.
+    """
+
+    id: int
+    is_recursive: bool = True
+    is_forced: bool = False
+
+
+class Farewell(Message, tag=7, frozen=True):
+    """I end in order: what I have called may go on. (Who ends without a word wants nothing any more.) Not answered."""
+
+    id: int = 0
 
 
 # --- back to the caller ------------------------------------------------------------------------------------------
@@ -464,7 +499,9 @@ class Exited(Message, tag=4, frozen=True):
     code: int
 
 
-Inbound = Call | Fetch | Inspect | Credit | Leave
+Inbound = Call | Fetch | Inspect | Credit | Leave | Cancel | Farewell
+Note = Credit | Leave | Cancel | Farewell
+"""What a caller says and is not answered."""
 Reply = Result | Failure | Item
 Control = (
     Hello | Welcome | Create | Kill | AskDeath | Death | Failed | Noted | Output | Record | Stop | Stopped | Created

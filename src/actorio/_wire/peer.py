@@ -6,16 +6,15 @@ Neither knows threads, loops or sockets: a method takes or returns bytes, and th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from actorio._wire.frames import ProtocolError, pack_prefix
 from actorio._wire.messages import (
     Call,
-    Credit,
     Failure,
     Fetch,
     Item,
-    Leave,
+    Note,
     Result,
     encode,
     encode_header,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actorio._wire.frames import Payload
-    from actorio._wire.messages import Inbound, Lent, Reply
+    from actorio._wire.messages import Inbound, Lent, Reply, Way
 
 T = TypeVar("T")
 
@@ -55,9 +54,10 @@ class CallerPeer(Generic[T]):
         returns: int = 1,
         files: int = 0,
         window: int = 0,
+        way: Way | None = None,
     ) -> bytes:
         """Opens request ``number``; returns the frame to send."""
-        header = encode_header(Call(number, method, parts, lent, returns, files, window))
+        header = encode_header(Call(number, method, parts, lent, returns, files, window, way))
         self.open[number] = token
         return pack_prefix(len(header), len(payload)) + header + payload
 
@@ -100,15 +100,16 @@ class ActorPeer:
     """The answering end: every request that `receive` returned is answered exactly once.
 
     Attributes:
-        notes: what callers have said of streams, and nobody has taken from here yet.
+        owed: the requests that are open, by number, each with what whoever answers it keeps there.
+        notes: what callers have said of them, and nobody has taken from here yet.
     """
 
     __slots__ = ("notes", "owed", "reader")
 
     def __init__(self) -> None:
         self.reader = inbound_reader()
-        self.owed: set[int] = set()
-        self.notes: list[Credit | Leave] = []
+        self.owed: dict[int, Any] = {}
+        self.notes: list[Note] = []
 
     def receive(self, data: bytes) -> list[tuple[Inbound, Payload]]:
         """Takes received bytes; returns the requests in the order in which they were made.
@@ -122,17 +123,17 @@ class ActorPeer:
         """Notes ``requests`` as owed; see `receive`."""
         owed = self.owed
         for request, _ in requests:
-            if request.__class__ is not Call and isinstance(request, Credit | Leave):
+            if request.__class__ is not Call and isinstance(request, Note):
                 self.notes.append(request)
                 continue
             if request.id in owed:
                 raise ProtocolError(f"request {request.id} is already open")
-            owed.add(request.id)
-        return [each for each in requests if not isinstance(each[0], Credit | Leave)] if self.notes else requests
+            owed[request.id] = None
+        return [each for each in requests if not isinstance(each[0], Note)] if self.notes else requests
 
     def result(self, number: int, payload: Payload, lent: tuple[Lent, ...] = (), files: int = 0) -> bytes:
         """Answers a request with a value; returns the frame to send."""
-        self.owed.remove(number)
+        del self.owed[number]
         header = encode_header(Result(number, lent, files))
         return pack_prefix(len(header), len(payload)) + header + payload
 
@@ -143,5 +144,5 @@ class ActorPeer:
 
     def failure(self, number: int, payload: Payload, *, is_pickled_error: bool = False) -> bytes:
         """Answers a request with an error; returns the frame to send."""
-        self.owed.remove(number)
+        del self.owed[number]
         return encode(Failure(number, is_pickled_error), payload)

@@ -12,18 +12,21 @@ from types import CoroutineType
 from typing import TYPE_CHECKING
 
 from actorio._wire.messages import Call
+from actorio._worker.delivered import Delivered
 from actorio._worker.ending import PATIENCE
-from actorio._worker.executor import ActorEndsError, Delivered
+from actorio._worker.executor import ActorEndsError
 from actorio._worker.flowing import first_of, flow_on_loop
 from actorio._worker.inspection import Meter
-from actorio._worker.mailbox import Mailbox
+from actorio._worker.intake import Intake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from actorio._model.concurrency import Rules
     from actorio._transport.serving import Connection
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Inbound
+    from actorio._worker.early import EarlyEnds
     from actorio._worker.executor import Executor
     from actorio._worker.stall import StallWatch
 
@@ -36,19 +39,22 @@ class LoopDispatcher:
 
     Args:
         end: called when a method has asked for the end of the actor.
+        early: makes what ends calls early.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # what it stands between
         self,
         loop: asyncio.AbstractEventLoop,
         executor: Executor,
-        limit: int,
+        rules: Rules,
         watch: StallWatch,
         end: Callable[[ActorEndsError], None],
+        early: Callable[[LoopDispatcher], EarlyEnds],
     ) -> None:
         self._loop = loop
         self._executor = executor
-        self._mailbox: Mailbox[Delivered] = Mailbox(limit)
+        self.early = early(self)
+        self._intake = Intake(rules, self.early, loop, self._start_all)
         self._meter = Meter()
         self._watch = watch
         self._end = end
@@ -62,10 +68,10 @@ class LoopDispatcher:
         self._meter.arrived += len(requests)
         for request, payload in requests:
             if type(request) is not Call:
-                self._meter.answer(connection, request, self._mailbox)
+                self._meter.answer(connection, request, self._intake.mailbox)
                 continue
-            call = (connection, request, payload)
-            if self._mailbox.offer(call) and not self._is_closed:
+            call = Delivered(connection, request, payload)
+            if self._intake.offer(call) and not self._is_closed:
                 self._start(call)
 
     def close(self) -> None:
@@ -85,11 +91,25 @@ class LoopDispatcher:
 
     def is_running(self) -> bool:
         """Does any call run?"""
-        return self._mailbox.running > 0
+        return self._intake.mailbox.running > 0
+
+    def revoke(self, call: Delivered) -> bool:
+        """See `early.Dispatcher`."""
+        return self._intake.mailbox.cancel(call)
+
+    def stop(self, call: Delivered) -> None:
+        """See `early.Dispatcher`: the coroutine gets CancelledError where it awaits."""
+        if call.task is not None:
+            call.task.cancel()
+
+    def _start_all(self, calls: Iterable[Delivered]) -> None:
+        if not self._is_closed:
+            for call in calls:
+                self._start(call)
 
     def _start(self, call: Delivered) -> None:
         # Plain methods get a task too: run here and now, they would overtake a coroutine that was called before.
-        task = self._loop.create_task(self._run(call))
+        call.task = task = self._loop.create_task(self._run(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -104,11 +124,11 @@ class LoopDispatcher:
             value = method.function(*args, **kwargs)
             if value.__class__ is CoroutineType or (method.is_async and inspect.isawaitable(value)):
                 value = await value
-            if call[1].window:
+            if call.request.window:
                 await flow_on_loop(executor, call, value)
                 value = None
-            elif call[1].returns > 1 and inspect.isasyncgen(value):
-                value = await first_of(value, call[1].returns + 1)
+            elif call.request.returns > 1 and inspect.isasyncgen(value):
+                value = await first_of(value, call.request.returns + 1)
             frame = executor.reply(call, value)
         except BaseException as error:  # whatever a method raises is its caller's
             if self._is_cut_off:
@@ -120,7 +140,13 @@ class LoopDispatcher:
                 return
         if started:
             meter.note(started)
-        call[0].reply_soon(frame)
-        following = self._mailbox.finish()
-        if following is not None and not self._is_closed:
-            self._start(following)
+        self._ended(call, frame)
+
+    def _ended(self, call: Delivered, frame: bytes) -> None:
+        if frame:
+            call.connection.reply_soon(frame)
+        # What it brought need not live as long as what it has called, and what knows of it.
+        call.payload, call.task = b"", None
+        following = self._intake.ended(call)
+        if following:
+            self._start_all(following)

@@ -7,24 +7,26 @@ whichever thread the dispatcher chose.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import itertools
 import os
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sized
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorio._caller.pending import HERE
 from actorio._model.argument import OWN, put_back
 from actorio._model.context import CURRENT_CALL, get_runtime_context
 from actorio._model.ends import WISH, ActorExit
-from actorio._model.errors import RaySystemError
+from actorio._model.errors import GetTimeoutError, RaySystemError, TaskCancelledError
 from actorio._model.failure import TaskFailure
 from actorio._model.task_error import failure_of
 from actorio._model.travel import NOTED, KeepingBytes, cut, files_of, framed, take_notes, with_files
 from actorio._store import values
 from actorio._wire import payload as wire
-from actorio._wire.messages import Call
 from actorio._wire.parts import pack
+from actorio._worker.early import described, error_of, expiry
 from actorio._worker.forks import PROCESS, leave_child
 from actorio._worker.itself import send_as_handle
 
@@ -35,12 +37,8 @@ if TYPE_CHECKING:
     from actorio._model.certificate import DeathCause
     from actorio._model.definition import ClassDefinition
     from actorio._transport.serving import Connection
-    from actorio._wire.frames import Payload
     from actorio._wire.messages import Inbound
-
-
-# A call as it arrived: the connection that its reply goes to, its header and its payload.
-Delivered = tuple["Connection", Call, "Payload"]
+    from actorio._worker.delivered import Delivered
 
 
 class Method(NamedTuple):
@@ -49,7 +47,14 @@ class Method(NamedTuple):
     function: Callable[..., Any]
     takes_instance: bool
     is_async: bool
+    is_interruptible: bool = False
 
+
+# What a call that was cancelled ends with, and what one that is to end may end with besides: its calls end, too.
+_CANCELLED = (asyncio.CancelledError, KeyboardInterrupt)
+_ENDS = (*_CANCELLED, TaskCancelledError, GetTimeoutError, concurrent.futures.CancelledError)
+# In the place of an answer, when there has been one.
+_ANSWERED = b""
 
 # A class of ours that runs other functions has a method of this name: it says what errors call a call.
 _NAMES_CALLS = "__actorio_name_call__"
@@ -125,7 +130,12 @@ class Executor:
         definition = self.definition.methods.get(name)
         if definition is None:
             raise AttributeError(f"{self.definition.name!r} has no method {name!r}")
-        found = Method(getattr(self._class, name), definition.binding == "instance", definition.is_async)
+        found = Method(
+            getattr(self._class, name),
+            definition.binding == "instance",
+            definition.is_async,
+            bool(definition.options.get("interruptible")),
+        )
         self._methods[name] = found
         return found
 
@@ -134,10 +144,19 @@ class Executor:
 
         Raises:
             AttributeError: the class has no such method.
+            CancelledError: it is to end, and has not begun.
             Exception: whatever unpickling the arguments raises.
         """
-        _, request, payload = call
+        request, payload = call.request, call.payload
         CURRENT_CALL.set(call)
+        if request.way is not None and 0 < request.way.deadline <= monotonic() and call.reason is None:
+            call.reason, call.words = "expired", expiry(call, self.name_of(call))
+        if call.reason is not None:
+            raise asyncio.CancelledError
+        call.has_begun = True
+        if call.reason is not None:
+            # Now: whoever gave the reason may have seen that it had not begun.
+            raise asyncio.CancelledError
         arrived = HERE.holdings.arrived(request.lent) if request.lent else None
         method = self._methods.get(request.method) or self._find(request.method)
         if request.parts:
@@ -154,12 +173,17 @@ class Executor:
 
         Raises:
             ActorEndsError: the method has called `exit_actor`, and caught what that raised.
+
+        Nothing ("") when the call has been answered already.
         """
         if PROCESS.is_child:
-            leave_child(self._name_of(call))
+            leave_child(self.name_of(call))
         if WISH.is_exiting and WISH.call is call:
             raise ActorEndsError(0, "exit_actor")
-        connection, request, _ = call
+        if call.reason is not None:
+            # It may have caught what was to end it.
+            return self.refuse(call, asyncio.CancelledError())
+        connection, request = call.connection, call.request
         if request.returns > 1:
             try:
                 value = self._values(call, value)
@@ -173,11 +197,14 @@ class Executor:
         except Exception:
             # User code pickles: whatever it raises, the caller must know, in words that name the culprit.
             take_notes()
-            return self.refuse(call, wire.UnpicklableError(wire.explain(value, "result", self._name_of(call))))
+            return self.refuse(call, wire.UnpicklableError(wire.explain(value, "result", self.name_of(call))))
         lent = () if NOTED.actors is None else HERE.holdings.lend_on(connection, take_notes())
-        if payload.__class__ is not KeepingBytes:
-            return connection.peer.result(request.id, payload, lent)
-        return framed(connection.peer.result, request.id, payload, lent)
+        try:
+            if payload.__class__ is not KeepingBytes:
+                return connection.peer.result(request.id, payload, lent)
+            return framed(connection.peer.result, request.id, payload, lent)
+        except KeyError:
+            return _ANSWERED
 
     def _values(self, call: Delivered, value: Any) -> list[Any]:
         """Returns the values of a call with ``num_returns``.
@@ -185,7 +212,7 @@ class Executor:
         Raises:
             ValueError: there are more or fewer.
         """
-        wanted, method = call[1].returns, self._name_of(call)
+        wanted, method = call.request.returns, self.name_of(call)
         if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
             what = f"returned {type(value).__name__}, which is not taken apart"
             raise ValueError(f"{method}() {what}, but num_returns={wanted}: return a tuple or a list")  # noqa: TRY004
@@ -203,7 +230,7 @@ class Executor:
         """
         if isinstance(value, Iterator | AsyncIterator):
             return value
-        what = f"{self._name_of(call)}() returned {type(value).__name__}, which is no generator"
+        what = f"{self.name_of(call)}() returned {type(value).__name__}, which is no generator"
         raise ValueError(f"{what}, but was called for a stream: write `yield` in it, or call it with a plain .remote()")
 
     def item(self, call: Delivered, value: Any) -> tuple[bytes, int]:
@@ -212,24 +239,24 @@ class Executor:
         Raises:
             UnpicklableError: the item cannot be sent; the text says why.
         """
-        connection, request, _ = call
+        connection, request = call.connection, call.request
         try:
             payload = values.dumps(value)
         except Exception as error:
             take_notes()
-            raise wire.UnpicklableError(wire.explain(value, "item", self._name_of(call))) from error
+            raise wire.UnpicklableError(wire.explain(value, "item", self.name_of(call))) from error
         lent = () if NOTED.actors is None else HERE.holdings.lend_on(connection, take_notes())
         return framed(connection.peer.item, request.id, payload, lent), values.size_of(payload)
 
     def refuse(self, call: Delivered, error: BaseException) -> bytes:
-        """Returns the frame that answers a call with an error.
+        """Returns the frame that answers a call with an error; "" when it has been answered already.
 
         Raises:
             ActorEndsError: the error ends the actor; there is no answer then.
             StopRequestedError: it is one.
         """
         if PROCESS.is_child:
-            leave_child(self._name_of(call))
+            leave_child(self.name_of(call))
         # By its type: an exception may raise at any question about itself.
         if issubclass(type(error), ActorEndsError | StopRequestedError):
             raise error
@@ -238,9 +265,10 @@ class Executor:
         # By its type: an exception may raise at any question about itself.
         if issubclass(type(error), SystemExit):
             raise ends_by(error) from error  # type: ignore[arg-type]
-        connection, request, _ = call
+        connection, request = call.connection, call.request
         try:
-            failure = self._describe(call, error)
+            early = error_of(call, self.name_of(call)) if call.reason is not None and _is_end(error) else None
+            failure = None if early is not None else self._describe(call, error)
         except StopRequestedError:
             # SIGTERM has come while the exception was looked at.
             raise
@@ -249,13 +277,20 @@ class Executor:
             name = type(error).__qualname__
             text = f"{name}: (the exception could not be described: looking at it raises)"
             failure = TaskFailure(request.method, os.getpid(), self._birth.actor_id, "", text, name, text)
-        return connection.peer.failure(request.id, failure.encode())
+        try:
+            if failure is not None:
+                return connection.peer.failure(request.id, failure.encode())
+            return connection.peer.failure(request.id, early or b"", is_pickled_error=True)
+        except KeyError:
+            return _ANSWERED
 
     def _describe(self, call: Delivered, error: BaseException) -> TaskFailure:
-        is_cancelled = isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
+        is_cancelled = isinstance(error, _ENDS if call.reason is not None else _CANCELLED)
+        if is_cancelled and call.reason is not None:
+            error = _with_words(error, described(call, self.name_of(call)))
         return failure_of(
             error,
-            callee=self._name_of(call),
+            callee=self.name_of(call),
             pid=os.getpid(),
             dumps=wire.dumps,
             actor_id=self._birth.actor_id,
@@ -264,14 +299,25 @@ class Executor:
             kind="cancelled" if is_cancelled else "error",
         )
 
-    def _name_of(self, call: Delivered) -> str:
-        _, request, payload = call
+    def name_of(self, call: Delivered) -> str:
+        """Returns what errors call a call: ``"Account.deposit"``."""
+        request, payload = call.request, call.payload
         name_call = getattr(self.instance, _NAMES_CALLS, None)
         if name_call is None:
             return f"{self.definition.name}.{request.method}"
         payload = cut(payload, (len(payload) - sum(request.parts),))[0]
         args, kwargs = values.loads(payload)
         return str(name_call(*args, **kwargs))
+
+
+def _is_end(error: BaseException) -> bool:
+    # By its type: an exception may raise at any question about itself.
+    return issubclass(type(error), _ENDS)
+
+
+def _with_words(error: BaseException, words: str) -> BaseException:
+    """Returns the error of a call that was to end, with the story of that."""
+    return asyncio.CancelledError(words).with_traceback(error.__traceback__)
 
 
 def decline(connection: Connection, request: Inbound) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from actorio._worker.executor import Delivered, Executor
+    from actorio._worker.delivered import Delivered
+    from actorio._worker.executor import Executor
 
 
 def flow_in_thread(
@@ -27,7 +28,7 @@ def flow_in_thread(
         Exception: whatever the generator raises.
     """
     items: Iterator[Any] = executor.items_of(call, value)
-    outflow = ThreadOutflow(*call[:2], resting)
+    outflow = ThreadOutflow(call.connection, call.request, resting)
     try:
         while outflow.may_go_on():
             item = next(items, END)
@@ -45,7 +46,7 @@ def flow_in_thread(
 async def flow_on_loop(executor: Executor, call: Delivered, value: Any) -> None:
     """Sends the items of what a method has returned; see `flow_in_thread`."""
     items = executor.items_of(call, value)
-    outflow = LoopOutflow(*call[:2])
+    outflow = LoopOutflow(call.connection, call.request)
     is_async = hasattr(items, "__anext__")
     try:
         while await outflow.may_go_on():

@@ -1,61 +1,304 @@
-"""The mailbox: calls wait here until the actor's concurrency allows them to run.
+"""The mailbox: calls wait here until the actor's rules allow them to run.
 
-Pure: no loop, no thread, no clock. Whoever uses it from several threads holds a lock around each call.
+Pure: no loop, no thread, no clock; times are arguments, in seconds of one clock that does not go back. Whoever uses it
+from several threads holds a lock around each call.
 
-Promises, held by a test against a model: at most ``limit`` calls run, but for those that have resumed; calls start in
-the order in which they were offered; every call that was offered starts once, provided each start is followed by one
-`finish`.
+Promises, held by a test against a model:
+
+- No limit of a group or a method and no rate is exceeded, but by `resume` and `let_in`.
+- Calls start by priority, and in the order in which they were offered among equals. Only calls that cannot start are
+  passed over: those of a group that is full, or of a method that is at its own limit or rate. So in one group, calls of
+  the same method and priority start in the order in which they were offered.
+- No call waits that could start, provided `due` is called when `next_due` says so.
+- Each call that was offered starts, or is refused, displaced, cancelled or cleared, once.
+
+Most actors have none of these rules but a limit. Their mailbox is a queue (`_is_plain`), until a call that waits has a
+priority or is looked for; then it sorts what waits into lines, and is a queue again when nobody waits any more.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from actorio._worker.backlog import Group, Line, Method, Ranking, first_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from actorio._model.concurrency import Rules
 
 C = TypeVar("C")
+
+# What becomes of a call that is offered.
+WAITS: Final = 0
+STARTS: Final = 1
+REFUSED: Final = 2
 
 
 class Mailbox(Generic[C]):
     """The waiting calls of one actor, and how many run.
 
     Args:
-        limit: how many calls may run at once, at least 1.
+        rules: what it goes by.
+
+    Attributes:
+        running: how many calls run, those that rest not counted.
+        displaced: calls that waited and have gone for others (policy ``drop_oldest``). Whoever offers empties it.
+
+    Calls are told apart by their hash and equality, which should be those of identity.
     """
 
-    __slots__ = ("_limit", "_waiting", "running")
+    __slots__ = (
+        "_groups",
+        "_has_rates",
+        "_is_plain",
+        "_limit",
+        "_lines",
+        "_lowest",
+        "_may_be_plain",
+        "_methods",
+        "_number",
+        "_places",
+        "_queue",
+        "_rules",
+        "displaced",
+        "running",
+    )
 
-    def __init__(self, limit: int) -> None:
-        if limit < 1:
-            raise ValueError(f"a mailbox lets at least one call run, not {limit}")
-        self._limit = limit
-        self._waiting: deque[C] = deque()
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._limit = rules.limit
         self.running = 0
+        self.displaced: list[C] = []
+        self._is_plain = self._may_be_plain = not (rules.groups or rules.methods or rules.bound)
+        # What waits while it is plain.
+        self._queue: deque[C] = deque()
+        # All else is for when it is not: where each call waits, by key and number.
+        self._places: dict[C, tuple[int, int, Line[C]]] = {}
+        self._number = 0
+        self._groups = {name: Group[C](limit) for name, limit in ({"": rules.limit} | dict(rules.groups)).items()}
+        # Those without limit and rate stand together under "".
+        limited = {name: Method(rule) for name, rule in rules.methods.items() if rule.limit or rule.rate}
+        self._methods = {"": Method()} | limited
+        self._has_rates = any(method.starts is not None for method in limited.values())
+        self._lines: dict[tuple[str, str], Line[C]] = {}
+        # Those of lowest priority first, if they may be displaced.
+        self._lowest: Ranking[C] | None = Ranking() if rules.bound and rules.policy == "drop_oldest" else None
 
     def __len__(self) -> int:
         """How many calls wait."""
-        return len(self._waiting)
+        return len(self._queue) + len(self._places)
 
-    def offer(self, call: C) -> bool:
-        """Takes a call; returns True when it starts now, False when it waits."""
-        if self.running < self._limit:
-            self.running += 1
-            return True
-        self._waiting.append(call)
-        return False
+    def waiting(self) -> Iterator[C]:
+        """Iterates over the calls that wait now, in the order in which they start if only room is wanting."""
+        places = self._places
+        return iter(list(self._queue) or sorted(places, key=lambda call: places[call][:2]))
 
-    def clear(self) -> None:
-        """Forgets the calls that wait: none of them will start."""
-        self._waiting.clear()
+    def is_full(self) -> bool:
+        """Do as many calls wait as may?"""
+        return 0 < self._rules.bound <= len(self)
 
-    def finish(self) -> C | None:
-        """Says that a running call has ended; returns the one that starts in its place, if any waits."""
-        if self.running < 1:
-            raise ValueError("no call is running")
-        if self._waiting and self.running <= self._limit:
-            return self._waiting.popleft()
+    def offer(self, call: C, method: str = "", group: str = "", priority: int = 0, now: float = 0.0) -> int:
+        """Takes a call.
+
+        Args:
+            call: what waits, or starts.
+            method: its method.
+            group: its concurrency group; ``""`` for that of its method.
+            priority: calls of higher priority start first.
+            now: the time.
+
+        Returns:
+            `STARTS`: it starts now. `WAITS`: it waits, also when too many do and the policy is ``wait``. `REFUSED`: too
+            many wait and the policy says that it goes; so it does with ``drop_oldest`` if all of them are of higher
+            priority. A call that may start is never refused.
+
+        Raises:
+            ValueError: There is no such group.
+        """
+        if self._is_plain and not (group or priority):
+            running = self.running
+            if running < self._limit:
+                self.running = running + 1
+                return STARTS
+            self._queue.append(call)
+            return WAITS
+        line = self._line(method, group)
+        if self._is_plain:
+            self._sort()
+        if line.has_room(now) and not line.is_before(priority):
+            self._start(line, now)
+            return STARTS
+        if self.is_full() and not self._make_room(priority):
+            return REFUSED
+        self._add(call, line, -priority)
+        return WAITS
+
+    def finish(self, method: str = "", group: str = "", now: float = 0.0) -> Sequence[C]:
+        """Says that a running call has ended.
+
+        Args:
+            method: its method, as it was offered.
+            group: its group, as it was offered.
+            now: the time.
+
+        Returns:
+            The calls that start in consequence; they count as running.
+
+        Raises:
+            ValueError: No such call is running, or there is no such group.
+        """
+        if self._is_plain and not group:
+            running = self.running
+            if running < 1:
+                raise ValueError("no call is running")
+            if self._queue and running <= self._limit:
+                return (self._queue.popleft(),)
+            self.running = running - 1
+            return ()
+        line = self._line(method, group)
+        line.end()
         self.running -= 1
-        return None
+        # A method's limit may have held up its calls in other groups.
+        return self._fill(self._groups.values() if line.method.limit else (line.group,), now)
 
-    def resume(self) -> None:
-        """A call goes on that has given its place to another by `finish`; while both run, they are one too many."""
+    def rest(self, method: str = "", group: str = "", now: float = 0.0) -> Sequence[C]:
+        """Says that a running call waits for others and lends its place, until `resume`. Otherwise like `finish`."""
+        return self.finish(method, group, now)
+
+    def resume(self, method: str = "", group: str = "") -> None:
+        """A call goes on that has lent its place; while both run, they are one too many.
+
+        Raises:
+            ValueError: There is no such group.
+        """
+        if not self._is_plain:
+            self._line(method, group).begin()
         self.running += 1
+
+    def cancel(self, call: C) -> bool:
+        """Forgets a call if it waits; returns whether it did."""
+        return self._take(call) is not None
+
+    def let_in(self, call: C, now: float = 0.0) -> bool:
+        """Starts a call if it waits, whether or not there is room for it; returns whether it waited.
+
+        It counts for the rate of its method, and holds up later ones.
+        """
+        line = self._take(call)
+        if line is None:
+            return False
+        self._start(line, now)
+        return True
+
+    def set_limit(self, limit: int, group: str = "", now: float = 0.0) -> Sequence[C]:
+        """Changes how many calls of a group may run; returns those that start in consequence.
+
+        Those that run go on, also if they are now too many.
+
+        Raises:
+            ValueError: The limit is less than 1, or there is no such group.
+        """
+        if limit < 1:
+            raise ValueError(f"a mailbox lets at least one call run, not {limit}")
+        self._rules.check_group(group)
+        if self._is_plain:
+            self._sort()
+        self._groups[group].limit = limit
+        if not group:
+            self._limit = limit
+        return self._fill((self._groups[group],), now)
+
+    def due(self, now: float) -> Sequence[C]:
+        """Returns the calls that have only waited for their method's rate and start now."""
+        return () if self._is_plain else self._fill(self._groups.values(), now)
+
+    def next_due(self) -> float | None:
+        """Returns when `due` is to be called; None when no call waits for a rate alone.
+
+        Any other method that changes something may change this, too.
+        """
+        if not self._has_rates or not self._places:
+            return None
+        return min((time for line in self._lines.values() if (time := line.due()) is not None), default=None)
+
+    def clear(self) -> list[C]:
+        """Forgets the calls that wait: none of them will start. Returns them in the order of `waiting`."""
+        cleared = list(self.waiting())
+        self._queue.clear()
+        self._places.clear()
+        for line in self._lines.values():
+            line.clear()
+        if self._lowest is not None:
+            self._lowest.clear()
+        self._is_plain = self._may_be_plain
+        return cleared
+
+    def _line(self, method: str, group: str) -> Line[C]:
+        """Returns the line in which a call waits if it has to."""
+        if not group and (rule := self._rules.methods.get(method)) is not None:
+            group = rule.group
+        key = (group, method if method in self._methods else "")
+        line = self._lines.get(key)
+        if line is None:
+            self._rules.check_group(group)
+            line = self._lines[key] = Line(self._groups[group], self._methods[key[1]])
+        return line
+
+    def _add(self, call: C, line: Line[C], key: int) -> None:
+        self._number = number = self._number + 1
+        self._places[call] = (key, number, line)
+        line.add(key, number, call)
+        if self._lowest is not None:
+            self._lowest.add(-key, number, call)
+
+    def _take(self, call: C) -> Line[C] | None:
+        """Takes a call out of its line; returns this, None if it does not wait."""
+        if self._queue:
+            self._sort()
+        place = self._places.pop(call, None)
+        if place is None:
+            return None
+        _, number, line = place
+        line.remove(number)
+        if self._lowest is not None:
+            self._lowest.remove(number)
+        return line
+
+    def _make_room(self, priority: int) -> bool:
+        """When too many wait: may another one? The one that goes for it is put into `displaced`."""
+        if self._lowest is None:
+            return self._rules.policy == "wait"
+        first = self._lowest.first()
+        if first is None or first[0] > priority:
+            return False
+        call = self._lowest.calls[first[1]]
+        self._take(call)
+        self.displaced.append(call)
+        return True
+
+    def _start(self, line: Line[C], now: float) -> None:
+        line.start(now)
+        self.running += 1
+
+    def _fill(self, groups: Iterable[Group[C]], now: float) -> Sequence[C]:
+        """Starts what may start in some groups."""
+        started: list[C] = []
+        while self._places and (first := first_of(groups, now)) is not None:
+            line, number = first
+            call = line.calls[number]
+            self._take(call)
+            self._start(line, now)
+            started.append(call)
+        if not self._places:
+            self._is_plain = self._may_be_plain
+        return started
+
+    def _sort(self) -> None:
+        """Makes lines of what waits in the queue, and is plain no more."""
+        self._is_plain = False
+        line = self._line("", "")
+        line.group.running = line.method.running = self.running
+        while self._queue:
+            self._add(self._queue.popleft(), line, 0)

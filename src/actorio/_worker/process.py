@@ -7,6 +7,7 @@ signal handlers and GUI toolkits expect them there). A threaded actor's mailbox 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import faulthandler
 import functools
 import os
@@ -26,6 +27,7 @@ from actorio._caller.runtime import CallerRuntime
 from actorio._caller.task_worker import TaskWorker
 from actorio._model import context, runtime
 from actorio._model.birth import Birth
+from actorio._model.concurrency import Rules
 from actorio._model.definition import ClassDefinition
 from actorio._model.handle import ActorHandle, ActorIdentity
 from actorio._model.reference import ObjectRef
@@ -41,7 +43,9 @@ from actorio._wire.payload import dumps
 from actorio._wire.peer import ActorPeer
 from actorio._worker import output
 from actorio._worker.blocking import BlockingGuard
+from actorio._worker.delivered import Delivered
 from actorio._worker.dispatcher import LoopDispatcher
+from actorio._worker.early import Dispatcher, EarlyEnds
 from actorio._worker.ending import PATIENCE, Ending, leave, leave_by_signal
 from actorio._worker.executor import ActorEndsError, Executor, StopRequestedError, ends_by
 from actorio._worker.forks import be_an_actor
@@ -86,7 +90,7 @@ def warm_up(surroundings: bytes) -> None:
         connection, out = _Nowhere(), Outgoing()
         incoming: Any = Incoming(connection, connection.peer.reader)  # type: ignore[arg-type]  # it takes no more of it
         for request, payload in connection.peer.admit(incoming.receive()):
-            call: Any = (connection, request, payload)
+            call: Any = Delivered(connection, request, payload)  # type: ignore[arg-type]  # as above
             method, args, kwargs = executor.prepare(call)
             out.add(executor.reply(call, method.function(*args, **kwargs)))
 
@@ -170,6 +174,8 @@ class _Life:
         faulthandler.enable(all_threads=False)
         install_stack_dump(dump_path(self.birth.address))
         runtime.install(self.runtime)
+        # Those who end in order say so: what they have called goes on.
+        atexit.register(self.runtime.calls.bid_farewell)
         if self.birth.is_async:
             self._live_on_loop()
         else:
@@ -185,6 +191,12 @@ class _Life:
     def _around_blocking(self, function: str) -> AbstractContextManager[None]:
         self.guard.check(function)
         return nullcontext() if self.resting is None else self.resting()
+
+    def _rules(self) -> Rules:
+        return self.birth.rules or Rules(self.birth.max_concurrency)
+
+    def _early(self, loop: asyncio.AbstractEventLoop, executor: Executor) -> Callable[[Dispatcher], EarlyEnds]:
+        return functools.partial(EarlyEnds, loop, executor, self.birth.cancel_grace, self.runtime.cancel_made_in)
 
     def _load(self) -> Executor:
         executor = Executor(self.birth)
@@ -234,9 +246,10 @@ class _Life:
         self.guard.arm()
         watch = StallWatch(loop, self.birth.name, self.birth.stall_limit)
         end = functools.partial(self._end_on_loop, loop)
-        self.dispatcher = LoopDispatcher(loop, executor, self.birth.max_concurrency, watch, end)
+        dispatcher = LoopDispatcher(loop, executor, self._rules(), watch, end, self._early(loop, executor))
+        self.dispatcher = dispatcher
         watch.start(self.dispatcher.is_running)
-        Server(loop, self.listener, self.dispatcher.on_requests, HERE.holdings.take_back)
+        Server(loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back, dispatcher.early)
 
     def _end_on_loop(self, loop: asyncio.AbstractEventLoop, end: ActorEndsError | None) -> None:
         """Begins the end; without ``end``, because of a SIGTERM."""
@@ -272,7 +285,9 @@ class _Life:
         except BaseException as error:  # whatever the constructor raises ends the actor
             self._fail(error)
         self.executor = executor
-        dispatcher = ThreadDispatcher(executor, self.birth.max_concurrency, self._end_in_thread)
+        self._mailbox_loop = loop = new_loop()
+        early = self._early(loop, executor)
+        dispatcher = ThreadDispatcher(loop, executor, self._rules(), self._end_in_thread, early)
         if isinstance(executor.instance, TaskWorker):
             self.guard.tasks_thread = executor.instance.loop_thread
             executor.instance.on_load = complete
@@ -322,9 +337,11 @@ class _Life:
             have_left.wait(_FAREWELL)
 
     def _serve(self, dispatcher: ThreadDispatcher, rouser: Rouser) -> None:
-        self._mailbox_loop = loop = new_loop()
+        loop = self._mailbox_loop
+        if loop is None:
+            raise AssertionError("the mailbox has a loop before it has a thread")
         rouser.listen(loop)
-        Server(loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back)
+        Server(loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back, dispatcher.early)
         loop.run_forever()
 
     def _resolve(self, value: Any) -> Any:

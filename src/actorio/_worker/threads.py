@@ -11,22 +11,27 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actorio._model.context import CURRENT_CALL
 from actorio._wire.messages import Call
-from actorio._worker.executor import ActorEndsError, Delivered
+from actorio._worker.delivered import Delivered
+from actorio._worker.executor import ActorEndsError
 from actorio._worker.flowing import flow_in_thread
 from actorio._worker.inspection import Meter
-from actorio._worker.mailbox import Mailbox
+from actorio._worker.intake import Intake
+from actorio._worker.interruption import Interruptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import asyncio
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from actorio._model.concurrency import Rules
     from actorio._transport.serving import Connection
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Inbound
+    from actorio._worker.early import EarlyEnds
     from actorio._worker.executor import Executor
 
 # How often it is looked whether the last answers have left, in seconds.
@@ -37,15 +42,24 @@ class ThreadDispatcher:
     """Hands calls to threads.
 
     Args:
+        loop: the mailbox's.
         end: ends the process; called in the thread whose method asked for it.
+        early: makes what ends calls early.
     """
 
     def __init__(
-        self, executor: Executor, limit: int, end: Callable[[ThreadDispatcher, ActorEndsError], object]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        executor: Executor,
+        rules: Rules,
+        end: Callable[[ThreadDispatcher, ActorEndsError], object],
+        early: Callable[[ThreadDispatcher], EarlyEnds],
     ) -> None:
         self._executor = executor
         self._end = end
-        self._mailbox: Mailbox[Delivered] = Mailbox(limit)
+        self.early = early(self)
+        self._intake = Intake(rules, self.early, loop, self._start_all)
+        self._interruptions = Interruptions()
         self._meter = Meter()
         self._lock = threading.Lock()
         # Calls that have been admitted and that no thread has taken yet, oldest first.
@@ -74,11 +88,11 @@ class ThreadDispatcher:
             self._meter.arrived += len(requests)
             for request, payload in requests:
                 if type(request) is not Call:
-                    self._meter.answer(connection, request, self._mailbox)
+                    self._meter.answer(connection, request, self._intake.mailbox)
                     continue
-                call = (connection, request, payload)
+                call = Delivered(connection, request, payload)
                 # Those that come at the end learn of it when it is there.
-                if not self._is_closed and self._mailbox.offer(call):
+                if not self._is_closed and self._intake.offer(call):
                     admitted.append(call)
             self._admitted += admitted
         self._wake(len(admitted))
@@ -86,11 +100,34 @@ class ThreadDispatcher:
     def _wake(self, calls: int) -> None:
         for _ in range(calls):
             self._wakes.put(None)
-        while self._threads < self._mailbox.running + self._resting:
+        while self._threads < self._intake.mailbox.running + self._resting:
             with self._lock:
                 self._threads += 1
                 name = f"actor-{self._threads}"
             threading.Thread(target=self.work, name=name, daemon=True).start()
+
+    def _start_all(self, calls: Iterable[Delivered]) -> None:
+        """Has calls started that waited for something else than the end of another."""
+        with self._lock:
+            before = len(self._admitted)
+            self._admitted += () if self._is_closed else calls
+            started = len(self._admitted) - before
+        self._wake(started)
+
+    def revoke(self, call: Delivered) -> bool:
+        """See `early.Dispatcher`."""
+        with self._lock:
+            return self._intake.mailbox.cancel(call)
+
+    def stop(self, call: Delivered) -> None:
+        """See `early.Dispatcher`: a stream ends, and the method is interrupted if it allows that."""
+        outflow = call.connection.outflows.get(call.request.id)
+        if outflow is not None:
+            outflow.leave()
+        if call.on_cancel is not None:
+            call.on_cancel()
+        else:
+            self._interruptions.interrupt(call)
 
     @contextmanager
     def resting(self) -> Iterator[None]:
@@ -102,19 +139,19 @@ class ThreadDispatcher:
                 yield
             return
         with self._lock:
-            following = self._mailbox.finish()
+            call = CURRENT_CALL.get()
+            following = self._intake.ended(call) if isinstance(call, Delivered) else ()
             self._resting += 1
-            if following is not None:
-                self._admitted.append(following)
-        if following is not None:
-            self._wake(1)
+            self._admitted += following
+        self._wake(len(following))
         try:
             with around:
                 yield
         finally:
             with self._lock:
                 self._resting -= 1
-                self._mailbox.resume()
+                if isinstance(call, Delivered):
+                    self._intake.resume(call)
 
     def work(self) -> None:
         """Runs calls for ever, or until one ends the actor. The first worker is the main thread."""
@@ -129,26 +166,29 @@ class ThreadDispatcher:
                 except ActorEndsError as end:
                     self._end(self, end)
                     return
-                connection = call[0]
+                connection = call.connection
                 self._answering.append(connection)
-                call = self._next()
-                connection.reply_now(frame, more_follow=call is not None)
+                call = self._next(call)
+                if frame:
+                    connection.reply_now(frame, more_follow=call is not None)
                 self._answering.pop()
                 # What a call gave need not live until the next one has ended.
                 frame = b""
             # Nor what the last one brought, while the thread has nothing to do.
             CURRENT_CALL.set(None)
 
-    def _next(self) -> Delivered | None:
+    def _next(self, ended: Delivered) -> Delivered | None:
         """Says that a call has ended; returns the one to go on with, None when none waits."""
+        # What it brought need not live as long as what it has called, and what knows of it.
+        ended.payload = b""
         with self._lock:
-            following = self._mailbox.finish()
+            following = self._intake.ended(ended)
             if self._is_closed:
                 self._others_ended.set()
                 return None
-            if following is not None:
+            if following:
                 # At the end: those that were admitted before it must not be overtaken.
-                self._admitted.append(following)
+                self._admitted += following
             return self._admitted.popleft() if self._admitted else None
 
     def finish(self, patience: float) -> None:
@@ -158,13 +198,13 @@ class ThreadDispatcher:
         """
         with self._lock:
             self._is_closed = True
-            self._mailbox.clear()
+            self._intake.mailbox.clear()
             # Those that were admitted and not begun count as running.
-            for _ in range(len(self._admitted)):
-                self._mailbox.finish()
+            for call in self._admitted:
+                self._intake.ended(call)
             self._admitted.clear()
         deadline = time.monotonic() + patience
-        while self._mailbox.running > 1 and time.monotonic() < deadline:
+        while self._intake.mailbox.running > 1 and time.monotonic() < deadline:
             self._others_ended.wait(deadline - time.monotonic())
             self._others_ended.clear()
         while self._answering and time.monotonic() < deadline:
@@ -178,8 +218,11 @@ class ThreadDispatcher:
             started = time.monotonic()
         try:
             method, args, kwargs = executor.prepare(call)
-            value = method.function(*args, **kwargs)
-            if call[1].window:
+            if method.is_interruptible:
+                value = self._run_interruptibly(call, method.function, args, kwargs)
+            else:
+                value = method.function(*args, **kwargs)
+            if call.request.window:
                 flow_in_thread(executor, call, value, self.resting if self.rests_in else None)
                 value = None
             frame = executor.reply(call, value)
@@ -188,3 +231,12 @@ class ThreadDispatcher:
         if started:
             meter.note(started)
         return frame
+
+    def _run_interruptibly(
+        self, call: Delivered, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        self._interruptions.begin(call)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            self._interruptions.end(call)

@@ -1,0 +1,56 @@
+"""Cancelling calls of this process: one that nobody wants any more, and those that a cancelled call has made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actorio._caller.pending import PENDING, PendingResult
+from actorio._caller.tasks import TaskResult, TaskStream
+
+if TYPE_CHECKING:
+    from actorio._caller.calls import Calls
+    from actorio._caller.tasks import Tasks
+
+
+class Canceller:
+    """Has calls end.
+
+    Args:
+        calls: those to actors.
+        tasks: those to functions.
+    """
+
+    def __init__(self, calls: Calls, tasks: Tasks) -> None:
+        self._calls = calls
+        self._tasks = tasks
+
+    def cancel(self, wanted: PendingResult, *, is_forced: bool = False, is_recursive: bool = True) -> None:
+        """Has the call behind a result end; without effect on one that has ended. In any thread, without waiting.
+
+        Raises:
+            ValueError: ``is_forced``, and it is no task.
+        """
+        result = wanted.to_cancel()
+        is_task = isinstance(result, TaskResult | TaskStream)
+        if is_forced and not is_task:
+            raise ValueError(
+                f"cancel(force=True) would end the whole actor that runs {result.call}(): it is for function tasks; "
+                "use actorio.kill(handle) to end an actor"
+            )
+        if result.state != PENDING:
+            return
+        result.stop_trying()
+        if isinstance(result, TaskResult | TaskStream):
+            self._tasks.cancel(result, is_forced=is_forced, is_recursive=is_recursive)
+        elif result.lane is not None:
+            result.lane.cancel(result, is_recursive=is_recursive)
+
+    def forsaken(self, result: PendingResult) -> None:
+        """Nobody can get at the result any more, and somebody has waited for it."""
+        result.note_read()
+        self.cancel(result)
+
+    def cancel_made_in(self, parent: object) -> None:
+        """Has all calls end that were made in a call of this process, and have not ended yet."""
+        for result in (*self._calls.made_in(parent), *self._tasks.made_in(parent)):
+            self.cancel(result)

@@ -1,0 +1,75 @@
+"""A call as it arrived in the actor, and how far it is."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from actorio._transport.serving import Connection
+    from actorio._wire.frames import Payload
+    from actorio._wire.messages import Call, Way
+
+Reason = Literal["cancelled", "expired", "caller gone", "deadlock", "dropped"]
+"""Why a call is to end early: somebody wants it to, or its time is up, or nobody is left who called it; or it would
+wait for itself; or the mailbox is full."""
+
+
+class Delivered:
+    """A call as it arrived.
+
+    Attributes:
+        connection: where its answer goes.
+        request: its header.
+        payload: its arguments.
+        has_begun: its method runs, or has run.
+        reason: why it is to end early; None as long as it is not.
+        words: the story of that, for whoever called.
+        task: what runs it, on the loop of an async actor.
+        thread: what runs it, in a thread of the pool.
+        on_cancel: see `RunningCall`.
+        onward: see `RunningCall`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "connection",
+        "has_begun",
+        "on_cancel",
+        "onward",
+        "payload",
+        "reason",
+        "request",
+        "task",
+        "thread",
+        "words",
+    )
+
+    def __init__(self, connection: Connection, request: Call, payload: Payload) -> None:
+        self.connection = connection
+        self.request = request
+        self.payload = payload
+        self.has_begun = False
+        self.reason: Reason | None = None
+        self.words = ""
+        self.task: asyncio.Task[Any] | None = None
+        self.thread: int | None = None
+        self.on_cancel: Callable[[], object] | None = None
+        self.onward: Way | None = None
+
+    @property
+    def deadline(self) -> float:
+        """When its time is up, on the monotonic clock; 0: never."""
+        way = self.request.way
+        return 0.0 if way is None else way.deadline
+
+    def is_owed(self) -> bool:
+        """Has nobody answered it yet?"""
+        return self.connection.peer.owed.get(self.request.id) is self
+
+    def runs_here(self) -> bool:
+        """Does it run in this thread?"""
+        return self.thread == threading.get_ident()

@@ -1,0 +1,69 @@
+"""Interrupting methods that run in threads, where they allow it: `KeyboardInterrupt`, as for Ctrl-C.
+
+An interruption must never reach the next call of the same thread: a call says when it can be interrupted no more, and
+what is on its way then is waited for, or taken back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actorio._worker.delivered import Delivered
+
+# A signal that was sent to a running thread arrives within microseconds; this many seconds are an eternity.
+_LONGEST_WAY = 0.01
+
+
+class Interruptions:
+    """The calls of this process that may be interrupted."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # The thread that runs a call, and whether it has been interrupted.
+        self._running: dict[Delivered, tuple[int, bool]] = {}
+
+    def begin(self, call: Delivered) -> None:
+        """From here on the call may be interrupted; in its thread."""
+        self._running[call] = (threading.get_ident(), False)
+
+    def end(self, call: Delivered) -> None:
+        """From here on it may not.
+
+        Raises:
+            KeyboardInterrupt: one was on its way.
+        """
+        with self._lock:
+            thread, was_interrupted = self._running.pop(call, (0, False))
+        if was_interrupted:
+            if _is_woken_by_signal(thread):
+                time.sleep(_LONGEST_WAY)
+            else:
+                _raise_in(thread, None)
+
+    def interrupt(self, call: Delivered) -> None:
+        """Raises `KeyboardInterrupt` in the thread of a call; in the main thread it ends what that waits for, too."""
+        with self._lock:
+            thread, was_interrupted = self._running.get(call, (0, True))
+            if was_interrupted:
+                return
+            self._running[call] = (thread, True)
+            if _is_woken_by_signal(thread):
+                signal.pthread_kill(thread, signal.SIGINT)
+            else:
+                _raise_in(thread, KeyboardInterrupt)
+
+
+def _is_woken_by_signal(thread: int) -> bool:
+    is_main = thread == threading.main_thread().ident
+    return is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
+    """Has a thread raise an exception when it next runs Python code; None takes back what has not been raised."""
+    exception = None if kind is None else ctypes.py_object(kind)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)
