@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorio._caller.arguments import blame_arguments, dump_arguments
 from actorio._caller.contexts import Contexts
+from actorio._caller.deadlines import Deadlines
 from actorio._caller.flows import StreamResult
 from actorio._caller.held import HeldCall
 from actorio._caller.pending import ERROR, Aside, PendingResult, result_of, running_loop
@@ -14,8 +15,9 @@ from actorio._caller.recent import Recent
 from actorio._caller.retries import RetriedResult
 from actorio._caller.several import split
 from actorio._caller.sources import has_generators, replace_generators
+from actorio._caller.ways import way_with
 from actorio._model.argument import OWN, has_references, take_references
-from actorio._model.errors import RaySystemError
+from actorio._model.errors import PendingCallsLimitExceeded, RaySystemError
 from actorio._model.reference import ObjectRef
 from actorio._model.travel import NOTED, KeepingBytes, files_of, join, kept_by, take_notes
 from actorio._store.values import dumps
@@ -58,6 +60,7 @@ class Calls:
         self._holdings = holdings
         self._numbers = numbers
         self._lock = threading.Lock()
+        self._deadlines = Deadlines()
 
     @property
     def contexts(self) -> Contexts:
@@ -69,6 +72,7 @@ class Calls:
 
     def close(self) -> None:
         """Closes every connection to an actor: what is pending ends, and so do calls that come too late."""
+        self._deadlines.close()
         # Made if there are none yet, so that a call which comes later finds them closed.
         self.contexts.close()
 
@@ -85,19 +89,20 @@ class Calls:
 
     # --- making -------------------------------------------------------------------------------------------------
 
-    def call(
+    def call(  # noqa: C901  # a call; on the way of each, so that nothing is called that can stand here
         self,
         identity: ActorIdentity,
         method: MethodDefinition,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
+        manner: Manner | None = None,
     ) -> ObjectRef[Any]:
         """Sends a call on the lane of the running context."""
         for value in args:
             if value.__class__ is ObjectRef or value is OWN.instance:
-                return self._call_with_references(identity, method, args, kwargs)
+                return self._call_with_references(identity, method, args, kwargs, manner)
         if kwargs and has_references(kwargs):
-            return self._call_with_references(identity, method, args, kwargs)
+            return self._call_with_references(identity, method, args, kwargs, manner)
         loop = running_loop()
         contexts = self.existing_contexts or self.contexts
         lane = (contexts.threads if loop is None else contexts.of(loop)).lanes.get(identity.address)
@@ -107,11 +112,13 @@ class Calls:
             payload = dumps((args, kwargs))
         except Exception as error:
             take_notes()
-            return self._call_differently(error, identity, method, args, kwargs)
+            return self._call_differently(error, identity, method, args, kwargs, manner)
         except BaseException:
             take_notes()
             raise
         result = PendingResult(next(self._numbers), lane, method)
+        if manner is not None or result.way is not None:
+            self.set_way(result, manner, identity)
         if lane is None:
             self._losses.never_connected(identity, result)
         elif NOTED.actors is not None or (lane.held.calls and lane.is_ordered):
@@ -124,19 +131,42 @@ class Calls:
                 self._send_anew(identity, result, method.name, payload, (), ())
         return ObjectRef(result)
 
-    def _call_differently(
+    def set_way(self, result: PendingResult, manner: Manner | None, identity: ActorIdentity | None = None) -> None:
+        """Notes how a call is to be run, and watches over its deadline.
+
+        Raises:
+            PendingCallsLimitExceeded: too many calls of this process to the actor are pending.
+        """
+        if manner is not None:
+            if identity is not None and manner.is_limited:
+                self._check_pending(identity, result)
+            result.way = way_with(result.way, manner)
+        if result.way is not None and result.way.deadline:
+            self._deadlines.watch(result)
+
+    def _check_pending(self, identity: ActorIdentity, result: PendingResult) -> None:
+        limit = identity.terms.max_pending
+        if limit and self.contexts.count_pending(identity.address) >= limit:
+            raise PendingCallsLimitExceeded(
+                f"{result.call}() was not called: {limit} calls of this process to {identity.definition.name} "
+                f"({identity.actor_id}) are pending, which are as many as max_pending_calls allows; wait for some, or "
+                "write `await handle.method.ready()` before a call"
+            )
+
+    def _call_differently(  # noqa: PLR0917  # a call
         self,
         error: Exception,
         identity: ActorIdentity,
         method: MethodDefinition,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
+        manner: Manner | None,
     ) -> ObjectRef[Any]:
         """Makes a call whose arguments could not be pickled: with generators among them, as one with references."""
         if not has_generators(args, kwargs):
             blame_arguments(args, kwargs, method, error)
             raise error
-        return self._call_with_references(identity, method, args, kwargs)
+        return self._call_with_references(identity, method, args, kwargs, manner)
 
     def call_in(
         self,
@@ -149,6 +179,7 @@ class Calls:
         """Sends a call that brings several values, or may be made again; returns a reference for each value."""
         send_to = self.prepare(method, args, kwargs)
         result = RetriedResult(next(self._numbers), method, manner, lambda result: send_to(identity, result))
+        self.set_way(result, manner, identity)
         result.send()
         return split(result, self._numbers)
 
@@ -163,6 +194,7 @@ class Calls:
         """Sends a call whose values stream. It is made once: of what has been taken, nothing can be taken back."""
         send_to = self.prepare(method, args, kwargs)
         result = StreamResult(next(self._numbers), None, method, manner.window, self._numbers)
+        self.set_way(result, manner, identity)
         send_to(identity, result)
         return result
 
@@ -219,11 +251,14 @@ class Calls:
         method: MethodDefinition,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
+        manner: Manner | None,
     ) -> ObjectRef[Any]:
         args, kwargs, refs = self._taken_apart(args, kwargs, method)
         lane = self._lane(identity, running_loop())
         payload = dump_arguments(args, kwargs, method)
         result = PendingResult(next(self._numbers), lane, method)
+        if manner is not None or result.way is not None:
+            self.set_way(result, manner, identity)
         if lane is None:
             self._losses.never_connected(identity, result)
         else:

@@ -8,6 +8,8 @@ from actorio._caller.pending import PENDING, PendingResult
 from actorio._caller.tasks import TaskResult, TaskStream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorio._caller.calls import Calls
     from actorio._caller.tasks import Tasks
 
@@ -39,16 +41,19 @@ class Canceller:
             )
         if result.state != PENDING:
             return
+        # Whoever cancels knows how it ends.
+        result.note_read()
         result.stop_trying()
         if isinstance(result, TaskResult | TaskStream):
             self._tasks.cancel(result, is_forced=is_forced, is_recursive=is_recursive)
         elif result.lane is not None:
             result.lane.cancel(result, is_recursive=is_recursive)
 
-    def forsaken(self, result: PendingResult) -> None:
-        """Nobody can get at the result any more, and somebody has waited for it."""
-        result.note_read()
+    def give_up(self, result: PendingResult, make_error: Callable[[], BaseException] | None = None) -> None:
+        """Nobody can get at the result any more, and somebody has waited for it; or it is to end with an error."""
         self.cancel(result)
+        if make_error is not None:
+            result.fail(make_error)
 
     def cancel_made_in(self, parent: object) -> None:
         """Has all calls end that were made in a call of this process, and have not ended yet."""

@@ -120,6 +120,10 @@ class Contexts:
         contexts = [self.threads, *list(self._loops.values())]
         return [*(lane for context in contexts for lane in list(context.lanes.values())), *self._orphans]
 
+    def count_pending(self, address: str) -> int:
+        """Returns how many calls to an address have not been answered."""
+        return sum(lane.count_pending() for lane in self.lanes() if lane.address == address)
+
     def see_to(self, address: str) -> None:
         """Reads the replies of an actor that nobody may ever wait for: its last handle may have gone."""
         lane = self.threads.lanes.get(address)

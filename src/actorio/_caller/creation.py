@@ -12,6 +12,7 @@ from actorio._model.errors import RaySystemError
 from actorio._model.handle import ActorIdentity
 from actorio._model.resources import lack
 from actorio._model.restarts import RestartPolicy, encode_policy
+from actorio._model.rules import rules_of
 from actorio._model.travel import take_notes
 from actorio._transport.descriptors import memory_file
 from actorio._transport.sockets import listen, unlink
@@ -95,9 +96,8 @@ class ActorMaker:
             birth.address,
             birth.session,
             definition,
-            is_ordered=birth.max_concurrency == 1 and not definition.is_async,
-            retries=options.max_task_retries,
-            retried=options.retry_exceptions,
+            is_ordered=birth.max_concurrency == 1 and not definition.is_async and not options.concurrency_groups,
+            terms=options.terms(),
         )
         create = Create(
             birth.actor_id,
@@ -137,6 +137,8 @@ class ActorMaker:
         held: tuple[str, ...],
     ) -> Birth:
         actor_id = os.urandom(16).hex()
+        limit = options.max_concurrency or (_ASYNC_LIMIT if definition.is_async else _PLAIN_LIMIT)
+        rules = rules_of(definition, options, limit)
         return Birth(
             actor_id=actor_id,
             name=definition.name,
@@ -146,13 +148,15 @@ class ActorMaker:
             definition=dumps(definition),
             arguments=bytes(memoryview(arguments)),
             is_async=definition.is_async,
-            max_concurrency=options.max_concurrency or (_ASYNC_LIMIT if definition.is_async else _PLAIN_LIMIT),
+            max_concurrency=limit,
             allow_blocking_get=options.allow_blocking_get,
             stall_limit=self.home.stall_limit,
             surroundings=surroundings.capture().encode(),
             namespace=self.home.namespace,
             is_anonymous=self.home.is_anonymous,
             held=held,
+            rules=rules,
+            cancel_grace=options.cancel_grace,
         )
 
     def _start(self, birth: Birth, create: Create, identity: ActorIdentity) -> bytes:

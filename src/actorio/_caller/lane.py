@@ -176,6 +176,14 @@ class Lane:
         results = [*self._peer.open.values(), *(call.result for call in list(self.held.calls))]
         return [result for result in results if result.parent is parent]
 
+    def count_pending(self) -> int:
+        """Returns how many calls have not been answered, those among them that have not been sent."""
+        return len(self._peer.open) + len(self.held.calls)
+
+    def is_sent(self, result: PendingResult) -> bool:
+        """Has the call with this result left, and not been answered?"""
+        return result.number in self._peer.open
+
     def bid_farewell(self) -> None:
         """Says that this process ends in order, so that what it has called goes on."""
         with suppress(OSError):

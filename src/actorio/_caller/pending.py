@@ -336,7 +336,7 @@ class _Here:
         export: registers a result with the server that hands values to other processes.
         export_flow: registers a stream there.
         holdings: which actors this process keeps alive.
-        cancel: cancels the call behind a result.
+        cancel: cancels the call behind a result that nobody can get at; with an error, which is what it ends with.
         forsake: an ``await`` of a reference was cancelled.
         resting: in a worker, what a coroutine waits in.
     """
@@ -345,7 +345,7 @@ class _Here:
     holdings: Holdings
     export: Callable[[PendingResult], tuple[Any, ...]]
     export_flow: Callable[[Flow], tuple[Any, ...]]
-    cancel: Callable[[PendingResult], None]
+    cancel: Callable[..., None]
     forsake: Callable[[PendingResult, ObjectRef[Any] | None], None]
     resting: Callable[[], AbstractContextManager[None]] | None = None
 

@@ -39,7 +39,7 @@ class RetriedResult(PendingResult):
         self.attempts = 1
         # What the last attempt has lent.
         self.lent: tuple[Lent, ...] = ()
-        self.returns, self._left, self._retried, _ = manner
+        self.returns, self._left, self._retried = manner.returns, manner.retries, manner.retried
         self._send = send
 
     def send(self) -> None:

@@ -80,7 +80,7 @@ class CallerRuntime:
         self.calls = Calls(home.session, self._losses, self.holdings, self._numbers)
         self.tasks = Tasks(self.node, self.calls, self._maker, self._sharing.is_needed, self._numbers)
         self._canceller = Canceller(self.calls, self.tasks)
-        HERE.cancel, HERE.forsake = self._canceller.forsaken, forsake
+        HERE.cancel, HERE.forsake = self._canceller.give_up, forsake
         self.cancel_made_in = self._canceller.cancel_made_in
         # On the way of every call: as attributes they take a step less.
         self.call, self.call_in, self.run_task = self.calls.call, self.calls.call_in, self.tasks.run
@@ -201,7 +201,9 @@ class CallerRuntime:
 
     # --- results ------------------------------------------------------------------------------------------------
 
-    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None, *, copy: bool = False) -> list[Any]:
+    def get(
+        self, refs: Sequence[ObjectRef[Any]], timeout: float | None, *, copy: bool = False, cancels: bool = False
+    ) -> list[Any]:
         """Blocks for all values; the first error that is known is raised at once."""
         results = [result_of(ref) for ref in refs]
         # Lists, not generators: this runs for each of thousands.
@@ -218,10 +220,10 @@ class CallerRuntime:
         late = [result for result in results if result.state == PENDING]
         if late:
             others = f" and {len(late) - 1} other results" if len(late) > 1 else ""
-            raise GetTimeoutError(
-                f"{late[0].call}(){others} did not finish within {timeout} seconds; the work goes on, "
-                "and the reference can be asked again"
-            )
+            for result in late if cancels else ():
+                self._canceller.cancel(result)
+            fate = "it was cancelled" if cancels else "the work goes on, and the reference can be asked again"
+            raise GetTimeoutError(f"{late[0].call}(){others} did not finish within {timeout} seconds; {fate}")
         return [result.value(copy=copy) for result in results]
 
     def wait(

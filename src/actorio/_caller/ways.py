@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from actorio._model.context import get_runtime_context
 from actorio._wire.messages import Way
 
 if TYPE_CHECKING:
+    from actorio._model.actor_options import Manner
     from actorio._model.context import RunningCall
 
 
@@ -19,3 +21,15 @@ def way_onward(parent: RunningCall) -> Way:
         way = parent.request.way
         parent.onward = onward = Way(chain=(own,)) if way is None else Way(way.deadline, (*way.chain, own))
     return onward
+
+
+def way_with(way: Way | None, manner: Manner) -> Way | None:
+    """Returns what a call takes along that has options of its own: of two deadlines the earlier one."""
+    if not (manner.timeout or manner.priority or manner.group):
+        return way
+    way = way or Way()
+    deadline = way.deadline
+    if manner.timeout:
+        own = monotonic() + manner.timeout
+        deadline = min(deadline, own) if deadline else own
+    return Way(deadline, way.chain, manner.priority, manner.group, way.context, way.trace)

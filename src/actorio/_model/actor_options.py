@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from actorio._model.concurrency import POLICIES, Rate
 from actorio._model.options import (
     NONE,
     NUMBER,
@@ -25,6 +26,7 @@ from actorio._model.restarts import RestartPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from actorio._model.concurrency import Policy
     from actorio._model.reference import ObjectRef
     from actorio._model.supervision import Membership
 
@@ -44,26 +46,68 @@ def exceptions_of(value: Any) -> Retried:
     return value if isinstance(value, bool) else tuple(value)
 
 
+class Terms(NamedTuple):
+    """What holds for all calls of an actor, wherever its handle is, unless they say otherwise.
+
+    Attributes:
+        retries: how often a call is made again when the actor has died in the midst of it; -1 is without end.
+        retried: which exceptions of a method also make it be called again.
+        timeout: how long a call may take, in seconds; 0: any time.
+        max_pending: how many calls of one process may be unanswered; 0: any number.
+        is_bounded: its mailbox has room for so many and no more.
+        groups: its concurrency groups.
+    """
+
+    retries: int = 0
+    retried: Retried = False
+    timeout: float = 0.0
+    max_pending: int = 0
+    is_bounded: bool = False
+    groups: tuple[str, ...] = ()
+
+    def is_limited(self) -> bool:
+        """May a call be refused, or have to wait, before it is sent?"""
+        return self.max_pending > 0 or self.is_bounded
+
+
 class Manner(NamedTuple):
     """How a call is made: how many values it brings, how often and for which exceptions it is made again.
 
     Attributes:
         window: for a call whose values stream: how many the method may be ahead; 0 for other calls.
+        timeout: how long it may take in all, in seconds; 0: any time.
+        priority: calls of higher priority start first.
+        group: the concurrency group, where it is not the method's own.
+        is_limited: the actor's mailbox, or the number of calls that may be pending, has a bound.
     """
 
     returns: int = 1
     retries: int = 0
     retried: Retried = False
     window: int = 0
+    timeout: float = 0.0
+    priority: int = 0
+    group: str = ""
+    is_limited: bool = False
 
     @classmethod
-    def of(
-        cls, returns: int | str | None, retries: int, retry_exceptions: Any, window: int, *, is_generator: bool
-    ) -> Self:
-        """Return it for options as a user wrote them."""
+    def of(cls, options: Mapping[str, Any], *, retries: int, retried: Any, is_generator: bool) -> Self:
+        """Return it for options as a user wrote them; for those of retries see `retried`."""
+        returns = options.get("num_returns")
         streams = returns == STREAMING or (returns is None and is_generator)
-        count = returns if isinstance(returns, int) else 1
-        return cls(count, retries, exceptions_of(retry_exceptions), window if streams else 0)
+        return cls(
+            returns if isinstance(returns, int) else 1,
+            retries,
+            exceptions_of(retried),
+            options.get("window", DEFAULT_WINDOW) if streams else 0,
+            options.get("timeout") or 0.0,
+            options.get("priority", 0),
+            options.get("concurrency_group") or "",
+        )
+
+    def is_single(self) -> bool:
+        """Is it made once, for one value?"""
+        return self.returns == 1 and not self.retries and not self.window
 
     def given(self, refs: list[ObjectRef[Any]]) -> Any:
         """Return what the caller gets of the references of a call: one, a list of them, or None."""
@@ -106,6 +150,33 @@ def _exceptions(value: Any) -> str | None:
     return None
 
 
+def _pending(value: int) -> str | None:
+    return None if value == -1 or value > 0 else "it must be at least 1, or -1 (any number)"
+
+
+def _groups(value: Any) -> str | None:
+    for name, size in value.items():
+        if not isinstance(name, str) or not name:
+            return f"the name {name!r} is not a string, or is empty"
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            return f"the size of {name!r} must be a whole number of at least 1, not {size!r}"
+    return None
+
+
+def _more_than_0(value: float) -> str | None:
+    return None if 0 < value < float("inf") else "it must be more than 0 seconds"
+
+
+def _rate(value: str) -> str | None:
+    try:
+        Rate.parse(value)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+_TIMEOUT: Final = Option("timeout", (*NUMBER, NONE), None, _more_than_0)
+
 _RESOURCES: Final = (
     Option("num_cpus", (*NUMBER, NONE), None, an_amount),
     Option("num_gpus", (*NUMBER, NONE), None, gpus),
@@ -129,6 +200,12 @@ ACTOR_OPTIONS: Final[Table] = table_of(
     Option("max_task_retries", (int,), 0, _count),
     Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
     Option("restart_policy", (RestartPolicy, NONE), None),
+    _TIMEOUT,
+    Option("cancel_grace", NUMBER, 5.0, _more_than_0),
+    Option("max_pending_calls", (int,), -1, _pending),
+    Option("mailbox_size", (int, NONE), None, at_least(1)),
+    Option("mailbox_policy", (str,), "wait", lambda value: None if value in POLICIES else f"it is one of {POLICIES}"),
+    Option("concurrency_groups", (dict, NONE), None, _groups),
     *_RESOURCES,
 )
 """Options of an actor class: `@remote(...)` on a class and `Class.options(...)`."""
@@ -140,16 +217,32 @@ TASK_OPTIONS: Final[Table] = table_of(
     Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
     # As in Ray, where 0 is without end, too.
     Option("max_calls", (int, NONE), None, at_least(0)),
+    _TIMEOUT,
     *_RESOURCES,
 )
 """Options of a function task: `@remote(...)` on it and `function.options(...)`."""
 
-METHOD_OPTIONS: Final[Table] = table_of(
+CALL_OPTIONS: Final[Table] = table_of(
     *_NUM_RETURNS,
     Option("max_task_retries", (int,), 0, _count),
     Option("retry_exceptions", (bool, list, tuple), False, _exceptions),  # a default, not a switch
+    _TIMEOUT,
+    Option("priority", (int,), 0, lambda value: None if abs(value) <= _LARGEST else "it must fit into 64 bits"),
+    Option("concurrency_group", (str, NONE), None, a_name),
 )
-"""Options of a method: `@method(...)` and `handle.method.options(...)`."""
+"""Options of a call: `handle.method.options(...)`."""
+
+METHOD_OPTIONS: Final[Table] = {
+    **CALL_OPTIONS,
+    **table_of(
+        Option("max_concurrency", (int, NONE), None, at_least(1)),
+        Option("rate", (str, NONE), None, _rate),
+        Option("thread", (bool,), default=False),
+        Option("interruptible", (bool,), default=False),
+        Option("reentrant", (bool,), default=False),
+    ),
+}
+"""Options of a method: `@method(...)`; those that are not of a call hold for all calls together."""
 
 NAME_OPTIONS: Final[Table] = table_of(
     Option("name", (str,), "", a_name),
@@ -175,6 +268,23 @@ class ActorOptions:
     # What was said of resources; what was not, the actor does not need.
     amounts: Mapping[str, int] = field(default_factory=dict)
     membership: Membership | None = None
+    timeout: float = 0.0
+    cancel_grace: float = 5.0
+    max_pending_calls: int = 0
+    mailbox_size: int = 0
+    mailbox_policy: Policy = "wait"
+    concurrency_groups: Mapping[str, int] = field(default_factory=dict)
+
+    def terms(self) -> Terms:
+        """Return what callers have to know."""
+        return Terms(
+            self.max_task_retries,
+            self.retry_exceptions,
+            self.timeout,
+            self.max_pending_calls,
+            self.mailbox_size > 0 and self.mailbox_policy == "wait",
+            tuple(self.concurrency_groups),
+        )
 
     @classmethod
     def of(cls, given: Mapping[str, Any], where: str = "@remote") -> Self:
@@ -195,4 +305,10 @@ class ActorOptions:
             exceptions_of(values["retry_exceptions"]),
             values["restart_policy"],
             amounts_of(values),
+            timeout=values["timeout"] or 0.0,
+            cancel_grace=values["cancel_grace"],
+            max_pending_calls=max(0, values["max_pending_calls"]),
+            mailbox_size=values["mailbox_size"] or 0,
+            mailbox_policy=values["mailbox_policy"],
+            concurrency_groups=values["concurrency_groups"] or {},
         )

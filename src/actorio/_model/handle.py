@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
-from actorio._model.actor_options import DEFAULT_WINDOW, METHOD_OPTIONS, Manner, check_stream
+from actorio._model.actor_options import CALL_OPTIONS, DEFAULT_WINDOW, Manner, Terms, check_stream
 from actorio._model.definition import ClassDefinition, MethodDefinition
 from actorio._model.options import validate
 from actorio._model.streams import ObjectRefGenerator, Stream
@@ -14,7 +14,6 @@ from actorio._model.travel import note
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from actorio._model.actor_options import Retried
     from actorio._model.event import ActorEvent
     from actorio._model.reference import ObjectRef
 
@@ -22,6 +21,8 @@ _READY = MethodDefinition.of_function(lambda: None, name="__ray_ready__")
 _CALL = MethodDefinition.of_function(lambda function, *args, **kwargs: None, name="__ray_call__")  # noqa: ARG005  # the shape
 _TERMINATE = MethodDefinition.of_function(lambda: None, name="__ray_terminate__")
 _BUILT_IN = {"__ray_ready__": _READY, "__ray_call__": _CALL, "__ray_terminate__": _TERMINATE}
+_NO_TERMS = Terms()
+_PLAIN = Manner()
 
 
 class ActorIdentity:
@@ -30,8 +31,7 @@ class ActorIdentity:
     Nothing in it points back at a handle, so that the last user of an actor going away is seen at once.
 
     Attributes:
-        retries: how often a call is made again when the actor has died in the midst of it; -1 is without end.
-        retried: which exceptions of a method also make it be called again.
+        terms: what holds for all its calls, unless they say otherwise.
         hold: keeps the actor alive; None in a weak handle, which does not.
     """
 
@@ -42,9 +42,8 @@ class ActorIdentity:
         "definition",
         "hold",
         "is_ordered",
-        "retried",
-        "retries",
         "session",
+        "terms",
     )
 
     def __init__(
@@ -55,8 +54,7 @@ class ActorIdentity:
         definition: ClassDefinition,
         *,
         is_ordered: bool,
-        retries: int = 0,
-        retried: Retried = False,
+        terms: Terms = _NO_TERMS,
         hold: object = None,
     ) -> None:
         self.actor_id = actor_id
@@ -65,8 +63,7 @@ class ActorIdentity:
         self.definition = definition
         # One thread runs all its calls: one that waits for an argument holds back the same caller's later ones.
         self.is_ordered = is_ordered
-        self.retries = retries
-        self.retried = retried
+        self.terms = terms
         self.hold = hold
 
     def weak(self) -> ActorIdentity:
@@ -77,14 +74,13 @@ class ActorIdentity:
             self.session,
             self.definition,
             is_ordered=self.is_ordered,
-            retries=self.retries,
-            retried=self.retried,
+            terms=self.terms,
         )
 
     def __reduce__(self) -> tuple[Callable[..., ActorIdentity], tuple[Any, ...]]:
         note(self.actor_id, self.hold)
         what = (self.actor_id, self.address, self.session, self.definition)
-        return _identity, (*what, self.is_ordered, self.retries, self.retried)
+        return _identity, (*what, self.is_ordered, self.terms)
 
 
 class ActorHandle:
@@ -174,14 +170,21 @@ class ActorMethod:
 
     def _find_manner(self) -> Manner | None:
         """Returns how its calls are made; None for the common way."""
+        terms, options = self._identity.terms, self._options
         manner = Manner.of(
-            self._options.get("num_returns"),
-            self._options.get("max_task_retries", self._identity.retries),
-            self._options.get("retry_exceptions", self._identity.retried),
-            self._options.get("window", DEFAULT_WINDOW),
+            options if "timeout" in options or not terms.timeout else {**options, "timeout": terms.timeout},
+            retries=options.get("max_task_retries", terms.retries),
+            retried=options.get("retry_exceptions", terms.retried),
             is_generator=self._definition.is_generator,
         )
-        return manner if manner.retries or manner.returns != 1 or manner.window else None
+        if manner.group and manner.group not in terms.groups:
+            known = ", ".join(map(repr, terms.groups)) or "none"
+            raise ValueError(
+                f"{self!r}: there is no concurrency group {manner.group!r}; the groups of the actor are: {known}"
+            )
+        if terms.is_limited():
+            manner = manner._replace(is_limited=True)
+        return None if manner == _PLAIN else manner
 
     def remote(self, /, *args: Any, **kwargs: Any) -> ObjectRef[Any]:
         """Sends the call; returns the reference of its result at once. Never waits, may be called anywhere.
@@ -199,14 +202,17 @@ class ActorMethod:
         if kwargs or len(args) not in self._arities:
             self._definition.check(args, kwargs)
         current = runtime.SLOT.runtime or runtime.of_handles()
-        if self._manner is None:
+        manner = self._manner
+        if manner is None:
             return current.call(self._identity, self._definition, args, kwargs)
-        if self._manner.window:
+        if manner.is_single():
+            return current.call(self._identity, self._definition, args, kwargs, manner)
+        if manner.window:
             return ObjectRefGenerator(  # type: ignore[return-value]  # as the options say
-                current.stream(self._manner, self._identity, self._definition, args, kwargs)
+                current.stream(manner, self._identity, self._definition, args, kwargs)
             )
-        refs = current.call_in(self._manner, self._identity, self._definition, args, kwargs)
-        return self._manner.given(refs)  # type: ignore[no-any-return]  # as the options say
+        refs = current.call_in(manner, self._identity, self._definition, args, kwargs)
+        return manner.given(refs)  # type: ignore[no-any-return]  # as the options say
 
     def stream(self, /, *args: Any, **kwargs: Any) -> Stream[Any]:
         """Calls a generator method; returns its values as they come, for ``async for`` and for ``for``.
@@ -224,7 +230,7 @@ class ActorMethod:
         check_stream(self._options, lambda: f"{self!r}.stream()")
         manner = self._manner
         if manner is None or not manner.window:
-            manner = Manner(window=self._options.get("window", DEFAULT_WINDOW))
+            manner = (manner or _PLAIN)._replace(returns=1, window=self._options.get("window", DEFAULT_WINDOW))
         current = runtime.SLOT.runtime or runtime.of_handles()
         return Stream(current.stream(manner, self._identity, self._definition, args, kwargs))
 
@@ -235,7 +241,7 @@ class ActorMethod:
             ValueError: an unknown option or a value out of range.
             TypeError: a value of the wrong type.
         """
-        given = validate(METHOD_OPTIONS, options, f"{self!r}.options()")
+        given = validate(CALL_OPTIONS, options, f"{self!r}.options()")
         return ActorMethod(self._identity, self._definition, self._name, {**self._options, **given})
 
     def __call__(self, /, *_args: Any, **_kwargs: Any) -> NoReturn:
@@ -262,8 +268,7 @@ def _identity(  # noqa: PLR0917  # as they were pickled
     session: str,
     definition: ClassDefinition,
     is_ordered: bool,  # noqa: FBT001
-    retries: int,
-    retried: Retried,
+    terms: Terms,
 ) -> ActorIdentity:
     hold = runtime.find_hold(actor_id)
     return ActorIdentity(
@@ -272,8 +277,7 @@ def _identity(  # noqa: PLR0917  # as they were pickled
         session,
         definition,
         is_ordered=is_ordered,
-        retries=retries,
-        retried=retried,
+        terms=terms,
         hold=hold,
     )
 

@@ -129,9 +129,6 @@ def ignored(name: str, *types: type, check: Callable[[Any], str | None] | None =
 # means in Ray, and must not believe that it is in force.
 _NOT_YET: Final = frozenset(
     [
-        "max_pending_calls",
-        "concurrency_groups",
-        "concurrency_group",
         "allow_out_of_order_execution",
         "runtime_env",
         "scheduling_strategy",

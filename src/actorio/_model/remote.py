@@ -122,10 +122,9 @@ class RemoteFunction:
         chosen = with_defaults(TASK_OPTIONS, options)
         self._needs = needs_of(chosen, is_async=inspect.iscoroutinefunction(function))
         self._manner = Manner.of(
-            chosen["num_returns"],
-            chosen["max_retries"],
-            chosen["retry_exceptions"],
-            chosen["window"],
+            chosen,
+            retries=chosen["max_retries"],
+            retried=chosen["retry_exceptions"],
             is_generator=is_generator(function),
         )
         self._definition: MethodDefinition | None = None

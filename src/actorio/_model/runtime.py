@@ -105,9 +105,18 @@ class Runtime(Protocol):
         """Starts an actor; returns its handle at once."""
 
     def call(
-        self, identity: ActorIdentity, method: MethodDefinition, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        identity: ActorIdentity,
+        method: MethodDefinition,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        manner: Manner | None = None,
     ) -> ObjectRef[Any]:
-        """Sends a call; returns its reference at once."""
+        """Sends a call; returns its reference at once.
+
+        Raises:
+            PendingCallsLimitExceeded: this process has as many calls to the actor pending as it may.
+        """
 
     def call_in(
         self,
@@ -139,7 +148,7 @@ class Runtime(Protocol):
     def stream_task(self, task: Task, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Flow:
         """Runs a generator function in a worker; raises as `run_task` does."""
 
-    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None, *, copy: bool) -> list[Any]:
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None, *, copy: bool, cancels: bool) -> list[Any]:
         """Blocks until every value is there; returns them in order."""
 
     def wait(

@@ -23,10 +23,18 @@ _LONGEST = 2_000_000.0
 
 
 @overload
-def get(refs: ObjectRef[T], *, timeout: float | None = None, copy: bool = False) -> T: ...
+def get(refs: ObjectRef[T], *, timeout: float | None = None, copy: bool = False, cancel: bool = False) -> T: ...
 @overload
-def get(refs: Sequence[ObjectRef[Any]], *, timeout: float | None = None, copy: bool = False) -> list[Any]: ...
-def get(refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], *, timeout: float | None = None, copy: bool = False) -> Any:
+def get(
+    refs: Sequence[ObjectRef[Any]], *, timeout: float | None = None, copy: bool = False, cancel: bool = False
+) -> list[Any]: ...
+def get(
+    refs: ObjectRef[Any] | Sequence[ObjectRef[Any]],
+    *,
+    timeout: float | None = None,
+    copy: bool = False,
+    cancel: bool = False,
+) -> Any:
     """Blocks until the value of a reference, or of each of a list of them, is there; returns it or them.
 
     The first error of a list is raised as soon as it is known. Ctrl-C interrupts at once and loses nothing. In a
@@ -37,23 +45,26 @@ def get(refs: ObjectRef[Any] | Sequence[ObjectRef[Any]], *, timeout: float | Non
         timeout: seconds to wait at most; 0 only looks; None waits as long as it takes.
         copy: large arrays (from 256 KiB on) are views of memory that all their readers share, and cannot be written
             to. With True they can: the pages that are written to become this reader's own.
+        cancel: when the time is up, cancel what is not done, as `cancel` does. Otherwise it goes on.
 
     Raises:
         ValueError: neither a reference nor a list of references, or a negative timeout.
-        TypeError: ``copy`` is not a bool.
-        GetTimeoutError: the time was up; the call goes on and the reference can be asked again.
+        TypeError: ``copy`` or ``cancel`` is not a bool.
+        GetTimeoutError: the time was up; the call goes on and the reference can be asked again, unless it was
+            cancelled. Or the deadline of the call itself has passed (``options(timeout=)``).
         RayTaskError: the method raised; it is also an instance of the method's exception class.
         ActorDiedError: the actor died, with the reason.
         RuntimeError: called on the event loop of an async actor.
     """
     timeout = _seconds(timeout)
-    if not isinstance(copy, bool):
-        raise TypeError(f"get(): copy is a bool, not {_kind_of(copy)}")
+    for name, flag in (("copy", copy), ("cancel", cancel)):
+        if not isinstance(flag, bool):
+            raise TypeError(f"get(): {name} is a bool, not {_kind_of(flag)}")
     if isinstance(refs, ObjectRef):
-        return _values([refs], timeout, copy=copy)[0]
+        return _values([refs], timeout, copy=copy, cancels=cancel)[0]
     if not _is_list_of_references(refs):
         raise ValueError(f"get() takes an ObjectRef or a list of them, not {_kind_of(refs)}")
-    return _values(refs, timeout, copy=copy) if refs else []
+    return _values(refs, timeout, copy=copy, cancels=cancel) if refs else []
 
 
 def wait(
@@ -216,10 +227,10 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
     return runtime.current().get_actor(name, namespace)
 
 
-def _values(refs: Sequence[ObjectRef[Any]], timeout: float | None, *, copy: bool) -> list[Any]:
+def _values(refs: Sequence[ObjectRef[Any]], timeout: float | None, *, copy: bool, cancels: bool) -> list[Any]:
     current = runtime.installed()
     if current is not None:
-        return current.get(refs, timeout, copy=copy)
+        return current.get(refs, timeout, copy=copy, cancels=cancels)
     # The session ends or has ended, and with it every call.
     for ref in refs:
         if not pending_of(ref).outlast(timeout):
