@@ -78,6 +78,10 @@ class HeldCalls:
         calls = list(self.calls)[:1] if self._is_ordered else list(self.calls)
         return next((call for call in calls if not call.missing), None)
 
+    def missing_for(self, result: PendingResult) -> list[PendingResult]:
+        """Returns the arguments that the call with this result waits for; none when it is not held."""
+        return next((list(call.missing) for call in list(self.calls) if call.result is result), [])
+
     def withdraw(self, result: PendingResult) -> bool:
         """Forgets the call with this result; returns whether it was held. Those behind it go on."""
         call = next((call for call in list(self.calls) if call.result is result), None)

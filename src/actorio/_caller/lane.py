@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from actorio._caller.pump import Pump
     from actorio._model.handle import ActorIdentity
     from actorio._wire.frames import Payload
-    from actorio._wire.messages import Lent, Note, Reply
+    from actorio._wire.messages import Lent, Note, Probe, Reply
 
     Replies = list[tuple[PendingResult, Reply, Payload]]
 
@@ -170,6 +170,10 @@ class Lane:
         elif result.number in self._peer.open:
             self._note(Cancel(result.number, is_recursive))
             self.keep_pumped(result)
+
+    def probe(self, probe: Probe) -> None:
+        """Asks what a call that was sent waits for."""
+        self._note(probe)
 
     def made_in(self, parent: object) -> list[PendingResult]:
         """Returns the calls that were made in a call of this process, and have not ended."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorio._caller.settling import SETTLER
 from actorio._caller.unread import READ, UnreadError
+from actorio._caller.waits import forget_wait, note_wait
 from actorio._caller.ways import way_onward
 from actorio._model.context import CURRENT_CALL
 from actorio._model.errors import RayError, RaySystemError, UnserializableException
@@ -273,6 +274,9 @@ class PendingResult:
             waker = _LoopWaker(loop)
             self.add_callback(waker)
             self.see_to_pumping(loop)
+            call = CURRENT_CALL.get()
+            if call is not None:
+                note_wait(call, waker, (self,))
             try:
                 if HERE.resting is None:
                     yield from waker.future
@@ -280,6 +284,8 @@ class PendingResult:
                     with HERE.resting():
                         yield from waker.future
             finally:
+                if call is not None:
+                    forget_wait(call, waker)
                 if self.state == PENDING:
                     # Cancelled: nobody waits any more, and knows.
                     self.discard_callback(waker)

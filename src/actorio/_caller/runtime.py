@@ -20,6 +20,7 @@ from actorio._caller.pending import HERE, PENDING, VALUE, PendingResult, result_
 from actorio._caller.sharing import Sharing
 from actorio._caller.tasks import Tasks
 from actorio._caller.waiting import wait_until_done
+from actorio._caller.waits import waiting_for
 from actorio._caller.watching import watch
 from actorio._model.context import get_runtime_context
 from actorio._model.errors import GetTimeoutError, ObjectStoreFullError, RaySystemError
@@ -208,7 +209,7 @@ class CallerRuntime:
         results = [result_of(ref) for ref in refs]
         # Lists, not generators: this runs for each of thousands.
         if False in [result.state != PENDING or result.is_done() for result in results]:
-            with self.blocking("get"):
+            with self.blocking("get"), _NOTHING if timeout is not None else waiting_for(results):
                 if True not in [result.state > VALUE for result in results]:
                     wait_until_done(self.calls.contexts.pump, results, len(results), timeout, fails_fast=True)
         failed = next((result for result in results if result.state > VALUE), None)
@@ -232,7 +233,8 @@ class CallerRuntime:
         """Blocks for some results; an error counts as a result."""
         results = [result_of(ref) for ref in refs]
         if sum(result.is_done() for result in results) < num_returns:
-            with self.blocking("wait"):
+            is_all = timeout is None and num_returns == len(results)
+            with self.blocking("wait"), waiting_for(results) if is_all else _NOTHING:
                 wait_until_done(self.calls.contexts.pump, results, num_returns, timeout, fails_fast=False)
         ready = [ref for ref, result in zip(refs, results, strict=True) if result.state != PENDING][:num_returns]
         chosen = set(map(id, ready))

@@ -23,12 +23,14 @@ class RunningCall(Protocol):
         request: its header.
         reason: why it is to end early; None when it is not.
         onward: what the calls that it makes take along, once it has made one.
+        waits: what it waits for now, by whoever waits in it.
         on_cancel: what is called, in the mailbox's thread, when it is to end early.
     """
 
     connection: Any
     request: Any
     onward: Any
+    waits: dict[object, Any] | None
     on_cancel: Callable[[], object] | None
 
     @property

@@ -11,6 +11,7 @@
     │   │   ├── GetTimeoutError                  also a TimeoutError
     │   │   ├── TaskCancelledError
     │   │   ├── PendingCallsLimitExceeded
+    │   │   ├── DeadlockError                    also a RuntimeError
     │   │   ├── ActorHandleNotFoundError         also a ValueError
     │   │   ├── ActorAlreadyExistsError          also a ValueError
     │   │   ├── RuntimeEnvSetupError
@@ -142,7 +143,15 @@ class GetTimeoutError(RayError, TimeoutError):
 
 
 class PendingCallsLimitExceeded(RayError):
-    """A handle has as many unfinished calls as it was allowed (`max_pending_calls`); this call was not made."""
+    """This call was not run: there are too many others.
+
+    Raised by ``.remote()`` when this process has as many calls to the actor pending as it may (``max_pending_calls``).
+    What a reference ends with when the actor's mailbox was full (``mailbox_size``, ``mailbox_policy``).
+    """
+
+
+class DeadlockError(RayError, RuntimeError):
+    """The call would have waited for itself, and was not run. The text shows what waits for what."""
 
 
 class ActorHandleNotFoundError(RayError, ValueError):

@@ -107,6 +107,19 @@ class Cancel(Message, tag=6, frozen=True):
     is_forced: bool = False
 
 
+class Probe(Message, tag=8, frozen=True):
+    """Somebody waits for the answer to request ``id``: what does that wait for? Not answered, but passed on.
+
+    ``origin`` is the actor that asks, ``head`` the number of its call that waits, ``path`` the calls in between, in
+    words.
+    """
+
+    id: int
+    origin: str
+    head: int
+    path: tuple[str, ...] = ()
+
+
 class Farewell(Message, tag=7, frozen=True):
     """I end in order: what I have called may go on. (Who ends without a word wants nothing any more.) Not answered."""
 
@@ -499,8 +512,8 @@ class Exited(Message, tag=4, frozen=True):
     code: int
 
 
-Inbound = Call | Fetch | Inspect | Credit | Leave | Cancel | Farewell
-Note = Credit | Leave | Cancel | Farewell
+Inbound = Call | Fetch | Inspect | Credit | Leave | Cancel | Farewell | Probe
+Note = Credit | Leave | Cancel | Farewell | Probe
 """What a caller says and is not answered."""
 Reply = Result | Failure | Item
 Control = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ class Delivered:
         thread: what runs it, in a thread of the pool.
         on_cancel: see `RunningCall`.
         onward: see `RunningCall`.
+        waits: see `RunningCall`.
     """
 
     __slots__ = (
@@ -44,7 +44,7 @@ class Delivered:
         "reason",
         "request",
         "task",
-        "thread",
+        "waits",
         "words",
     )
 
@@ -56,9 +56,9 @@ class Delivered:
         self.reason: Reason | None = None
         self.words = ""
         self.task: asyncio.Task[Any] | None = None
-        self.thread: int | None = None
         self.on_cancel: Callable[[], object] | None = None
         self.onward: Way | None = None
+        self.waits: dict[object, Any] | None = None
 
     @property
     def deadline(self) -> float:
@@ -69,7 +69,3 @@ class Delivered:
     def is_owed(self) -> bool:
         """Has nobody answered it yet?"""
         return self.connection.peer.owed.get(self.request.id) is self
-
-    def runs_here(self) -> bool:
-        """Does it run in this thread?"""
-        return self.thread == threading.get_ident()

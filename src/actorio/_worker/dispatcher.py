@@ -54,7 +54,7 @@ class LoopDispatcher:
         self._loop = loop
         self._executor = executor
         self.early = early(self)
-        self._intake = Intake(rules, self.early, loop, self._start_all)
+        self.intake = Intake(rules, executor, self.early, loop, self._start_all)
         self._meter = Meter()
         self._watch = watch
         self._end = end
@@ -68,10 +68,10 @@ class LoopDispatcher:
         self._meter.arrived += len(requests)
         for request, payload in requests:
             if type(request) is not Call:
-                self._meter.answer(connection, request, self._intake.mailbox)
+                self._meter.answer(connection, request, self.intake.mailbox)
                 continue
             call = Delivered(connection, request, payload)
-            if self._intake.offer(call) and not self._is_closed:
+            if self.intake.offer(call) and not self._is_closed:
                 self._start(call)
 
     def close(self) -> None:
@@ -91,11 +91,11 @@ class LoopDispatcher:
 
     def is_running(self) -> bool:
         """Does any call run?"""
-        return self._intake.mailbox.running > 0
+        return self.intake.mailbox.running > 0
 
     def revoke(self, call: Delivered) -> bool:
         """See `early.Dispatcher`."""
-        return self._intake.mailbox.cancel(call)
+        return self.intake.mailbox.cancel(call)
 
     def stop(self, call: Delivered) -> None:
         """See `early.Dispatcher`: the coroutine gets CancelledError where it awaits."""
@@ -147,6 +147,6 @@ class LoopDispatcher:
             call.connection.reply_soon(frame)
         # What it brought need not live as long as what it has called, and what knows of it.
         call.payload, call.task = b"", None
-        following = self._intake.ended(call)
+        following = self.intake.ended(call)
         if following:
             self._start_all(following)

@@ -15,9 +15,9 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+from actorio._caller.waits import waited_for
 from actorio._model.context import get_runtime_context
-from actorio._model.errors import GetTimeoutError, PendingCallsLimitExceeded
-from actorio._wire.messages import Cancel
+from actorio._model.errors import DeadlockError, GetTimeoutError, PendingCallsLimitExceeded
 from actorio._wire.payload import dumps
 from actorio._worker.delivered import Delivered
 
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorio._transport.serving import Connection
-    from actorio._wire.messages import Note
+    from actorio._wire.messages import Cancel
     from actorio._worker.delivered import Reason
     from actorio._worker.executor import Executor
 
 _logger = logging.getLogger("actorio")
 # How many ended calls with a deadline are remembered at least before they are looked for.
 _FEW = 1024
+# How many of the calls that a call waits for are named.
+_FEW_NAMES = 5
 
 
 class Dispatcher(Protocol):
@@ -74,10 +76,10 @@ class EarlyEnds:
         self._alarm: asyncio.TimerHandle | None = None
         self._many = _FEW
 
-    def on_note(self, connection: Connection, note: Note) -> None:
+    def on_cancel(self, connection: Connection, note: Cancel) -> None:
         """A caller says that it does not want an answer."""
         call = connection.peer.owed.get(note.id)
-        if isinstance(note, Cancel) and isinstance(call, Delivered):
+        if isinstance(call, Delivered):
             self.end(call, "cancelled", is_recursive=note.is_recursive)
 
     def on_lost(self, connection: Connection) -> None:
@@ -145,7 +147,9 @@ class EarlyEnds:
 
 def expiry(call: Delivered, name: str) -> str:
     """Says which call has run out of time, and how far it was."""
-    state = "while it ran" if call.has_begun else "before it began: it has not run"
+    waits = ", ".join(f"{result.call}()" for result in waited_for(call)[:_FEW_NAMES])
+    state = "while it ran" + (waits and f" and waited for {waits}")
+    state = state if call.has_begun else "before it began: it has not run"
     way = call.request.way
     chain = f", called by {len(way.chain)} other calls in a row" if way is not None and way.chain else ""
     return f"the deadline of {name}() (pid {os.getpid()}{chain}) passed {state}"
@@ -166,6 +170,8 @@ def error_of(call: Delivered, name: str) -> bytes | None:
     words = described(call, name)
     if call.reason == "expired":
         return dumps(GetTimeoutError(words))
+    if call.reason == "deadlock":
+        return dumps(DeadlockError(words))
     if call.reason == "dropped":
         return dumps(PendingCallsLimitExceeded(words))
     return None

@@ -124,6 +124,16 @@ class Executor:
             # What that raised was caught.
             raise ActorExit
 
+    @property
+    def actor_id(self) -> str:
+        """The actor's id."""
+        return self._birth.actor_id
+
+    def is_reentrant(self, name: str) -> bool:
+        """May a call of this method run while another one of its chain waits, beyond what may run at once?"""
+        definition = self.definition.methods.get(name)
+        return definition is not None and bool(definition.options.get("reentrant"))
+
     # --- calls --------------------------------------------------------------------------------------------------
 
     def _find(self, name: str) -> Method:

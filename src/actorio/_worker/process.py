@@ -249,7 +249,7 @@ class _Life:
         dispatcher = LoopDispatcher(loop, executor, self._rules(), watch, end, self._early(loop, executor))
         self.dispatcher = dispatcher
         watch.start(self.dispatcher.is_running)
-        Server(loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back, dispatcher.early)
+        Server(loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back, dispatcher.intake)
 
     def _end_on_loop(self, loop: asyncio.AbstractEventLoop, end: ActorEndsError | None) -> None:
         """Begins the end; without ``end``, because of a SIGTERM."""
@@ -341,7 +341,7 @@ class _Life:
         if loop is None:
             raise AssertionError("the mailbox has a loop before it has a thread")
         rouser.listen(loop)
-        Server(loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back, dispatcher.early)
+        Server(loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back, dispatcher.intake)
         loop.run_forever()
 
     def _resolve(self, value: Any) -> Any:

@@ -58,7 +58,7 @@ class ThreadDispatcher:
         self._executor = executor
         self._end = end
         self.early = early(self)
-        self._intake = Intake(rules, self.early, loop, self._start_all)
+        self.intake = Intake(rules, executor, self.early, loop, self._start_all)
         self._interruptions = Interruptions()
         self._meter = Meter()
         self._lock = threading.Lock()
@@ -88,11 +88,11 @@ class ThreadDispatcher:
             self._meter.arrived += len(requests)
             for request, payload in requests:
                 if type(request) is not Call:
-                    self._meter.answer(connection, request, self._intake.mailbox)
+                    self._meter.answer(connection, request, self.intake.mailbox)
                     continue
                 call = Delivered(connection, request, payload)
                 # Those that come at the end learn of it when it is there.
-                if not self._is_closed and self._intake.offer(call):
+                if not self._is_closed and self.intake.offer(call):
                     admitted.append(call)
             self._admitted += admitted
         self._wake(len(admitted))
@@ -100,7 +100,7 @@ class ThreadDispatcher:
     def _wake(self, calls: int) -> None:
         for _ in range(calls):
             self._wakes.put(None)
-        while self._threads < self._intake.mailbox.running + self._resting:
+        while self._threads < self.intake.mailbox.running + self._resting:
             with self._lock:
                 self._threads += 1
                 name = f"actor-{self._threads}"
@@ -117,7 +117,7 @@ class ThreadDispatcher:
     def revoke(self, call: Delivered) -> bool:
         """See `early.Dispatcher`."""
         with self._lock:
-            return self._intake.mailbox.cancel(call)
+            return self.intake.mailbox.cancel(call)
 
     def stop(self, call: Delivered) -> None:
         """See `early.Dispatcher`: a stream ends, and the method is interrupted if it allows that."""
@@ -140,7 +140,7 @@ class ThreadDispatcher:
             return
         with self._lock:
             call = CURRENT_CALL.get()
-            following = self._intake.ended(call) if isinstance(call, Delivered) else ()
+            following = self.intake.ended(call) if isinstance(call, Delivered) else ()
             self._resting += 1
             self._admitted += following
         self._wake(len(following))
@@ -151,7 +151,7 @@ class ThreadDispatcher:
             with self._lock:
                 self._resting -= 1
                 if isinstance(call, Delivered):
-                    self._intake.resume(call)
+                    self.intake.resume(call)
 
     def work(self) -> None:
         """Runs calls for ever, or until one ends the actor. The first worker is the main thread."""
@@ -182,7 +182,7 @@ class ThreadDispatcher:
         # What it brought need not live as long as what it has called, and what knows of it.
         ended.payload = b""
         with self._lock:
-            following = self._intake.ended(ended)
+            following = self.intake.ended(ended)
             if self._is_closed:
                 self._others_ended.set()
                 return None
@@ -198,13 +198,13 @@ class ThreadDispatcher:
         """
         with self._lock:
             self._is_closed = True
-            self._intake.mailbox.clear()
+            self.intake.mailbox.clear()
             # Those that were admitted and not begun count as running.
             for call in self._admitted:
-                self._intake.ended(call)
+                self.intake.ended(call)
             self._admitted.clear()
         deadline = time.monotonic() + patience
-        while self._intake.mailbox.running > 1 and time.monotonic() < deadline:
+        while self.intake.mailbox.running > 1 and time.monotonic() < deadline:
             self._others_ended.wait(deadline - time.monotonic())
             self._others_ended.clear()
         while self._answering and time.monotonic() < deadline:
