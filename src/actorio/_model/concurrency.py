@@ -23,7 +23,7 @@ MOST_STARTS: Final = 1_000_000
 LONGEST_PERIOD: Final = 1e9
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_RATE: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*/\s*([0-9]+(?:\.[0-9]+)?)?\s*([a-z]+)\s*", re.ASCII)
+_RATE: Final = re.compile(r"\s*([0-9]{1,99}(?:\.[0-9]+)?)\s*/\s*([0-9]{1,99}(?:\.[0-9]+)?)?\s*([a-z]+)\s*", re.ASCII)
 _HOW: Final = "write how many calls may start in how long, such as '100/s', '5/min', '1000/h' or '10/2s'"
 
 
@@ -147,4 +147,4 @@ class Rules:
             raise ValueError(f"there is no concurrency group {name!r}, {self._which()}")
 
     def _which(self) -> str:
-        return f"but {', '.join(map(repr, self.groups))}" if self.groups else "and the actor has none"
+        return f"but there are: {', '.join(map(repr, self.groups))}" if self.groups else "and the actor has none"
