@@ -1,7 +1,9 @@
+import gc
+import weakref
 from itertools import count
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -243,3 +245,268 @@ class Model(RuleBasedStateMachine):
 
 def test_a_mailbox_behaves_like_its_model():
     run_state_machine_as_test(Model, settings=settings(max_examples=120, stateful_step_count=40, deadline=None))
+
+
+def offer_all(mailbox, *calls, **how):
+    return [mailbox.offer(call, **how) for call in calls]
+
+
+@given(st.integers(1, 5), st.lists(st.none() | st.integers() | st.just(""), max_size=30))
+def test_every_call_starts_once_in_order_whatever_it_is(limit, contents):
+    mailbox = Mailbox(Rules(limit))
+    calls = [(number, content) for number, content in enumerate(contents)]
+    started = [call for call in calls if mailbox.offer(call) == STARTS]
+    assert started == calls[:limit]
+    for _ in calls:
+        started += mailbox.finish()
+    assert started == calls
+    assert (mailbox.running, len(mailbox)) == (0, 0)
+
+
+@pytest.mark.parametrize("rules", [Rules(1), Rules(1, bound=5)], ids=["plain", "with_rules"])
+class TestWithRulesAndWithout:
+    """What holds for the queue and for the lines."""
+
+    def test_calls_start_in_the_order_in_which_they_were_offered(self, rules):
+        mailbox = Mailbox(rules)
+        assert offer_all(mailbox, "a", "b", "c") == [STARTS, WAITS, WAITS]
+        assert [list(mailbox.finish()) for _ in range(3)] == [["b"], ["c"], []]
+
+    def test_finishing_nothing_is_refused(self, rules):
+        with pytest.raises(ValueError, match="no call"):
+            Mailbox(rules).finish()
+
+    def test_calls_of_higher_priority_start_first(self, rules):
+        mailbox = Mailbox(rules)
+        mailbox.offer("running")
+        for call, priority in [("a", 0), ("low", -1), ("high", 5), ("b", 0), ("higher", 9)]:
+            assert mailbox.offer(call, priority=priority) == WAITS
+        assert list(mailbox.waiting()) == ["higher", "high", "a", "b", "low"]
+        assert [mailbox.finish()[0] for _ in range(5)] == ["higher", "high", "a", "b", "low"]
+
+    def test_a_call_that_was_cancelled_does_not_start(self, rules):
+        mailbox = Mailbox(rules)
+        offer_all(mailbox, "a", "b", "c")
+        assert [mailbox.cancel(call) for call in ("b", "b", "a", "unknown")] == [True, False, False, False]
+        assert mailbox.finish() == ["c"]
+
+    def test_a_call_may_run_in_the_place_of_one_that_rests_and_is_one_too_many_afterwards(self, rules):
+        mailbox = Mailbox(rules)
+        offer_all(mailbox, "a", "b", "c")
+        assert list(mailbox.rest()) == ["b"]
+        mailbox.resume()
+        assert mailbox.running == 2
+        assert not mailbox.finish()
+        assert list(mailbox.finish()) == ["c"]
+
+    def test_a_call_that_is_let_in_starts_over_the_limit_and_out_of_turn(self, rules):
+        mailbox = Mailbox(rules)
+        offer_all(mailbox, "a", "b", "c")
+        assert [mailbox.let_in(call) for call in ("c", "c", "a")] == [True, False, False]
+        assert (mailbox.running, list(mailbox.waiting())) == (2, ["b"])
+        assert not mailbox.finish()
+        assert list(mailbox.finish()) == ["b"]
+
+    def test_a_greater_limit_lets_those_start_that_wait(self, rules):
+        mailbox = Mailbox(rules)
+        offer_all(mailbox, "a", "b", "c", "d")
+        assert mailbox.set_limit(3) == ["b", "c"]
+        assert list(mailbox.finish()) == ["d"]
+        assert not mailbox.finish()
+        assert offer_all(mailbox, "e", "f") == [STARTS, WAITS]
+
+    def test_under_a_smaller_limit_those_that_run_go_on_and_no_other_starts(self, rules):
+        mailbox = Mailbox(rules)
+        mailbox.set_limit(3)
+        offer_all(mailbox, "a", "b", "c", "d")
+        assert not mailbox.set_limit(1)
+        assert [list(mailbox.finish()) for _ in range(3)] == [[], [], ["d"]]
+
+    @pytest.mark.parametrize("limit", [0, -1])
+    def test_a_limit_that_lets_nothing_run_is_refused(self, rules, limit):
+        with pytest.raises(ValueError, match=str(limit)):
+            Mailbox(rules).set_limit(limit)
+
+    def test_what_was_cleared_does_not_start(self, rules):
+        mailbox = Mailbox(rules)
+        offer_all(mailbox, "a", "b", "c")
+        assert mailbox.clear() == ["b", "c"]
+        assert not mailbox.finish()
+        assert (mailbox.running, len(mailbox), mailbox.clear()) == (0, 0, [])
+
+    def test_a_group_that_is_not_there_is_refused(self, rules):
+        mailbox = Mailbox(rules)
+        for use in (lambda: mailbox.offer("a", "m", "io"), lambda: mailbox.set_limit(2, "io")):
+            with pytest.raises(ValueError, match="'io', and the actor has none"):
+                use()
+        assert mailbox.offer("a") == STARTS
+
+    def test_nothing_is_kept_of_calls_that_have_left(self, rules):
+        class Weighty:
+            pass
+
+        mailbox = Mailbox(rules)
+        calls = [Weighty() for _ in range(5)]
+        left = weakref.WeakSet(calls)
+        offer_all(mailbox, *calls)
+        mailbox.cancel(calls[2])
+        mailbox.let_in(calls[3])
+        mailbox.finish()
+        mailbox.finish()
+        assert list(mailbox.waiting()) == calls[4:]
+        del calls[:4]
+        gc.collect()
+        assert list(left) == calls
+
+
+def test_groups_do_not_hold_each_other_up():
+    mailbox = Mailbox(Rules(1, {"io": 2}, {"read": MethodRule("io")}))
+    assert offer_all(mailbox, "a", "b", method="compute") == [STARTS, WAITS]
+    assert offer_all(mailbox, "r", "s", "t", method="read") == [STARTS, STARTS, WAITS]
+    assert mailbox.offer("c", "compute", "io") == WAITS
+    assert (mailbox.running, list(mailbox.waiting())) == (3, ["b", "t", "c"])
+    assert mailbox.finish("read") == ["t"]
+    assert mailbox.finish("compute") == ["b"]
+    assert mailbox.finish("read") == ["c"]
+
+
+def test_a_method_at_its_limit_does_not_hold_up_others_behind_it():
+    mailbox = Mailbox(Rules(2, methods={"one": MethodRule(limit=1)}))
+    assert offer_all(mailbox, "a", "b", method="one") == [STARTS, WAITS]
+    assert offer_all(mailbox, "c", "d", method="other") == [STARTS, WAITS]
+    assert mailbox.finish("other") == ["d"]
+    assert mailbox.finish("one") == ["b"]
+
+
+def test_the_limit_of_a_method_holds_in_all_groups_together_and_the_oldest_call_is_next():
+    mailbox = Mailbox(Rules(5, {"io": 5}, {"one": MethodRule(limit=1)}))
+    assert mailbox.offer("a", "one") == STARTS
+    assert mailbox.offer("b", "one", "io") == WAITS
+    assert mailbox.offer("c", "one") == WAITS
+    assert mailbox.finish("one") == ["b"]
+    assert mailbox.finish("one", "io") == ["c"]
+
+
+def test_no_more_calls_start_in_any_period_than_a_rate_allows():
+    mailbox = Mailbox(Rules(10, methods={"m": MethodRule(rate=Rate(2, 1.0))}))
+    assert mailbox.next_due() is None
+    assert mailbox.offer("a", "m", now=0.0) == STARTS
+    assert mailbox.offer("b", "m", now=0.9) == STARTS
+    assert mailbox.offer("c", "m", now=0.9) == WAITS
+    assert mailbox.offer("d", "m", now=0.9) == WAITS
+    assert mailbox.offer("other", now=0.9) == STARTS
+    assert mailbox.next_due() == 1.0
+    assert not mailbox.due(0.99)
+    assert mailbox.due(1.0) == ["c"]
+    assert mailbox.next_due() == 1.9
+    assert mailbox.due(1.9) == ["d"]
+    assert mailbox.next_due() is None
+
+
+def test_a_rate_counts_a_call_that_was_let_in():
+    mailbox = Mailbox(Rules(10, methods={"m": MethodRule(rate=Rate(1, 1.0))}))
+    offer_all(mailbox, "a", "b", "c", method="m", now=0.0)
+    assert mailbox.let_in("b", now=0.5)
+    assert mailbox.next_due() == 1.5
+
+
+def test_a_time_that_goes_back_does_not_let_more_calls_start():
+    mailbox = Mailbox(Rules(10, methods={"m": MethodRule(rate=Rate(2, 1.0))}))
+    assert mailbox.offer("a", "m", now=5.0) == STARTS
+    assert mailbox.offer("b", "m", now=4.5) == STARTS
+    assert mailbox.offer("c", "m", now=5.75) == WAITS
+    assert mailbox.due(6.0) == ["c"]
+    assert mailbox.offer("d", "m", now=6.0) == STARTS
+
+
+def test_no_timer_is_asked_for_while_a_call_waits_for_something_else_than_its_rate():
+    mailbox = Mailbox(Rules(1, methods={"m": MethodRule(rate=Rate(1, 1.0))}))
+    offer_all(mailbox, "a", "b", method="m", now=0.0)
+    assert mailbox.next_due() is None
+    assert not mailbox.finish("m", now=0.25)
+    assert mailbox.next_due() == 1.0
+
+
+def test_a_call_does_not_overtake_those_of_its_method_when_the_timer_is_late():
+    mailbox = Mailbox(Rules(5, methods={"m": MethodRule(rate=Rate(1, 1.0))}))
+    offer_all(mailbox, "a", "b", method="m", now=0.0)
+    assert mailbox.offer("c", "m", now=9.0) == WAITS
+    assert mailbox.due(9.0) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "answer", "waiting", "displaced"),
+    [
+        ("wait", WAITS, ["b", "c", "d"], []),
+        ("fail", REFUSED, ["b", "c"], []),
+        ("drop_newest", REFUSED, ["b", "c"], []),
+        ("drop_oldest", WAITS, ["c", "d"], ["b"]),
+    ],
+)
+def test_what_becomes_of_a_call_beyond_the_bound(policy, answer, waiting, displaced):
+    mailbox = Mailbox(Rules(1, bound=2, policy=policy))
+    assert offer_all(mailbox, "a", "b") == [STARTS, WAITS]
+    assert not mailbox.is_full()
+    mailbox.offer("c")
+    assert mailbox.is_full()
+    assert mailbox.offer("d") == answer
+    assert (list(mailbox.waiting()), mailbox.displaced) == (waiting, displaced)
+
+
+def test_the_oldest_call_of_lowest_priority_goes_unless_all_are_above_the_new_one():
+    mailbox = Mailbox(Rules(1, bound=3, policy="drop_oldest"))
+    mailbox.offer("running")
+    for call, priority in [("high", 2), ("a", 1), ("b", 1)]:
+        mailbox.offer(call, priority=priority)
+    assert mailbox.offer("low", priority=0) == REFUSED
+    assert mailbox.offer("c", priority=1) == WAITS
+    assert mailbox.offer("d", priority=7) == WAITS
+    assert mailbox.displaced == ["a", "b"]
+    assert list(mailbox.waiting()) == ["d", "high", "c"]
+
+
+@pytest.mark.parametrize("policy", ["fail", "drop_oldest", "drop_newest"])
+def test_a_call_that_may_start_is_not_refused_however_many_wait(policy):
+    mailbox = Mailbox(Rules(1, {"io": 1}, bound=1, policy=policy))
+    assert offer_all(mailbox, "a", "b") == [STARTS, WAITS]
+    assert mailbox.is_full()
+    assert mailbox.offer("c", group="io") == STARTS
+    assert not mailbox.displaced
+
+
+def test_a_mailbox_is_a_queue_again_when_nobody_waits_any_more():
+    mailbox = Mailbox(Rules(1))
+    offer_all(mailbox, "a", "b")
+    mailbox.offer("c", priority=1)
+    assert not mailbox._is_plain
+    assert [list(mailbox.finish()) for _ in range(3)] == [["c"], ["b"], []]
+    assert mailbox._is_plain
+    assert offer_all(mailbox, "d", "e") == [STARTS, WAITS]
+
+
+def test_entries_of_calls_that_were_cancelled_do_not_pile_up():
+    mailbox = Mailbox(Rules(1, bound=10, policy="drop_oldest"))
+    offer_all(mailbox, "running", "first", priority=1)
+    for number in range(1000):
+        mailbox.offer(number, priority=-number)
+        mailbox.cancel(number)
+    backlog = mailbox._backlog
+    assert len(backlog._lowest._heap) + sum(len(line._heap) for line in backlog._lines.values()) < 100
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["forwards", "backwards"])
+def test_a_long_backlog_costs_each_of_its_calls_the_same(order):
+    # Work that grows with the square of their number would take minutes, and run into the limit of time of the suite.
+    mailbox = Mailbox(Rules(2, methods={"one": MethodRule(limit=1)}))
+    calls = list(range(30_000))
+    assert mailbox.offer("running", "one") == STARTS
+    offer_all(mailbox, *calls, method="one")
+    offer_all(mailbox, *(-call for call in calls[1:]), method="other")
+    for call in calls[1:10_000][::order]:
+        assert mailbox.cancel(call)
+    for _ in calls[1:]:
+        mailbox.finish("other")
+    assert list(mailbox.waiting()) == [0, *calls[10_000:]]
+    while mailbox.running:
+        mailbox.finish("one")
+    assert not len(mailbox)

@@ -1,161 +1,145 @@
-"""What a mailbox with rules is made of: groups and methods, each with what runs of it, and lines of waiting calls.
-
-A line is what waits in one group of one method that has a limit or a rate, or of all methods that have none. So
-either the first call of a line may start, or none: a method that is at its limit is passed over in one step, however
-many of its calls wait. There are as many lines as the class has such methods and groups, not as there are calls.
+"""What waits at an actor that has rules: which call is next, which goes for another, which is found and taken out.
 
 Pure: no loop, no thread, no clock.
 """
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from actorio._worker.rates import Starts
+from actorio._worker.lines import Group, Line, Method, Ranking, first_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-    from actorio._model.concurrency import MethodRule
+    from actorio._model.concurrency import Rules
+    from actorio._worker.lines import Entry
 
 C = TypeVar("C")
 
-# So many entries of calls that have left may lie in a heap of few calls.
-_SLACK = 16
 
+class Backlog(Generic[C]):
+    """The lines of all groups of an actor, and what waits in them.
 
-class Ranking(Generic[C]):
-    """Calls in the order of a key, those of the same key in the order of their numbers.
+    Args:
+        rules: what the mailbox goes by.
 
-    Calls that leave from the middle leave their entry behind until it comes up or half of all are such: each call costs
-    its share of that once. The entries are numbers, so nothing of a call is kept.
+    Attributes:
+        groups: all groups.
+        entries: where each call waits.
     """
 
-    __slots__ = ("_heap", "calls")
+    __slots__ = ("_groups", "_homes", "_lines", "_lowest", "_methods", "_number", "_rules", "entries", "groups")
 
-    def __init__(self) -> None:
-        self.calls: dict[int, C] = {}
-        self._heap: list[tuple[int, int]] = []
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._groups: dict[str, Group[C]] = {name: Group(limit) for name, limit in rules.groups.items()}
+        self._groups[""] = Group(rules.limit)
+        self.groups = tuple(self._groups.values())
+        # Those without limit and rate stand together under "".
+        limited = {name: Method(rule) for name, rule in rules.methods.items() if rule.limit or rule.rate}
+        self._methods = {"": Method()} | limited
+        self._lines: dict[tuple[str, str], Line[C]] = {}
+        self.entries: dict[C, Entry[C]] = {}
+        self._number = 0
+        # Those of lowest priority first, if they may be displaced.
+        self._lowest: Ranking[C] | None = Ranking() if rules.bound and rules.policy == "drop_oldest" else None
+        # The lines of calls whose group is that of their method.
+        self._homes = {"": self._line("", "")}
+        self._homes |= {name: self._line(name, rule.group) for name, rule in rules.methods.items()}
 
-    def add(self, key: int, number: int, call: C) -> None:
-        """Takes a call. Its number is greater than any before."""
-        self.calls[number] = call
-        heappush(self._heap, (key, number))
-
-    def first(self) -> tuple[int, int] | None:
-        """Returns the key and the number of the first call, None if there is none."""
-        heap, calls = self._heap, self.calls
-        if not calls:
-            heap.clear()
-            return None
-        while heap[0][1] not in calls:
-            heappop(heap)
-        return heap[0]
-
-    def remove(self, number: int) -> C:
-        """Takes a call out, wherever it is."""
-        call = self.calls.pop(number)
-        if len(self._heap) > 2 * len(self.calls) + _SLACK:
-            self._heap = [entry for entry in self._heap if entry[1] in self.calls]
-            heapify(self._heap)
-        return call
-
-    def clear(self) -> None:
-        """Forgets all calls."""
-        self.calls.clear()
-        self._heap.clear()
-
-
-class Group(Generic[C]):
-    """A concurrency group: how many may run, how many run, and the lines that have formed in it."""
-
-    __slots__ = ("limit", "lines", "running")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.running = 0
-        self.lines: list[Line[C]] = []
-
-
-class Method:
-    """A method, with what runs of it in all groups. One without limit and rate stands for all such methods."""
-
-    __slots__ = ("limit", "running", "starts")
-
-    def __init__(self, rule: MethodRule | None = None) -> None:
-        self.limit = 0 if rule is None else rule.limit
-        self.running = 0
-        self.starts = None if rule is None or rule.rate is None else Starts(rule.rate)
-
-    def is_at_limit(self) -> bool:
-        """Do as many run as may?"""
-        return 0 < self.limit <= self.running
-
-    def may_start(self, now: float) -> bool:
-        """May another one start, as far as the method is concerned?"""
-        return not self.is_at_limit() and (self.starts is None or self.starts.may_start(now))
-
-
-class Line(Ranking[C]):
-    """The waiting calls of one method (or of all that have no rules) in one group. The keys are negative priorities."""
-
-    __slots__ = ("group", "method")
-
-    def __init__(self, group: Group[C], method: Method) -> None:
-        super().__init__()
-        self.group = group
-        self.method = method
-        group.lines.append(self)
-
-    def has_room(self, now: float) -> bool:
-        """May its first call start?"""
-        return self.group.running < self.group.limit and self.method.may_start(now)
-
-    def is_before(self, priority: int) -> bool:
-        """Does a call wait that starts before a new one of some priority?"""
-        first = self.first()
-        return first is not None and first[0] <= -priority
-
-    def start(self, now: float) -> None:
-        """One of its calls starts, whether or not there is room."""
-        self.begin()
-        if self.method.starts is not None:
-            self.method.starts.note(now)
-
-    def begin(self) -> None:
-        """One of its calls runs, or runs again."""
-        self.group.running += 1
-        self.method.running += 1
-
-    def end(self) -> None:
-        """One of its calls runs no more.
+    def find_group(self, name: str) -> Group[C]:
+        """Returns a group.
 
         Raises:
-            ValueError: None of its method or group runs.
+            ValueError: It is not there.
         """
-        if self.group.running < 1 or self.method.running < 1:
-            raise ValueError("no call is running")
-        self.group.running -= 1
-        self.method.running -= 1
+        self._rules.check_group(name)
+        return self._groups[name]
 
-    def due(self) -> float | None:
-        """Returns when its first call may start; None if it waits for something other than the rate."""
-        starts, group = self.method.starts, self.group
-        if starts is None or not self.calls or group.running >= group.limit or self.method.is_at_limit():
+    def find_line(self, method: str, group: str) -> Line[C]:
+        """Returns the line in which a call waits if it has to; ``""`` stands for the method's own group.
+
+        Raises:
+            ValueError: There is no such group.
+        """
+        if group:
+            return self._line(method, group)
+        homes = self._homes
+        return homes[method] if method in homes else homes[""]
+
+    def _line(self, method: str, group: str) -> Line[C]:
+        key = (method if method in self._methods else "", group)
+        line = self._lines.get(key)
+        if line is None:
+            line = self._lines[key] = Line(self.find_group(group), self._methods[key[0]])
+        return line
+
+    def waiting(self) -> list[C]:
+        """Returns the calls that wait, in order."""
+        return sorted(self.entries, key=self.entries.__getitem__)
+
+    def add(self, call: C, line: Line[C], priority: int) -> None:
+        """Takes a call into a line."""
+        self._number = number = self._number + 1
+        self.entries[call] = entry = (-priority, number, line)
+        line.add(entry, call)
+        if self._lowest is not None:
+            self._lowest.add((priority, number, line), call)
+
+    def begin_with(self, calls: Collection[C], running: int) -> None:
+        """Takes many calls into the line of those that have no rules, when no call waits in any and no other runs."""
+        line = self._homes[""]
+        line.group.running = line.method.running = running
+        first = self._number + 1
+        self._number += len(calls)
+        entries = [(0, number, line) for number in range(first, first + len(calls))]
+        self.entries.update(zip(calls, entries, strict=True))
+        line.begin_with(entries, calls)
+
+    def take(self, call: C) -> Line[C] | None:
+        """Takes a call out of its line; returns this, None if it does not wait."""
+        entry = self.entries.pop(call, None)
+        if entry is None:
             return None
-        return starts.free_at()
+        _, number, line = entry
+        line.remove(number)
+        if self._lowest is not None:
+            self._lowest.remove(number)
+        return line
 
+    def start(self, groups: Iterable[Group[C]], now: float) -> list[C]:
+        """Starts all calls that may start in some groups, and returns them."""
+        started: list[C] = []
+        while (first := first_of(groups, now)) is not None:
+            _, number, line = first
+            call = line.calls[number]
+            self.take(call)
+            line.start(now)
+            started.append(call)
+        return started
 
-def first_of(groups: Iterable[Group[C]], now: float) -> tuple[Line[C], int] | None:
-    """Returns the line of the first call that may start in some groups, and its number; None if none may."""
-    best: tuple[Line[C], int] | None = None
-    least = (0, 0)
-    for group in groups:
-        if group.running >= group.limit:
-            continue
-        for line in group.lines:
-            first = line.first()
-            if first is not None and (best is None or first < least) and line.method.may_start(now):
-                best, least = (line, first[1]), first
-    return best
+    def displace(self, priority: int) -> C | None:
+        """Takes out the oldest call of lowest priority, and returns it; None if all are of a higher one than is given.
+
+        Only for rules that say so.
+        """
+        first = None if self._lowest is None else self._lowest.first()
+        if self._lowest is None or first is None or first[0] > priority:
+            return None
+        call = self._lowest.calls[first[1]]
+        self.take(call)
+        return call
+
+    def next_due(self) -> float | None:
+        """Returns when the first call may start that waits for a rate alone; None if none does."""
+        times = [line.due() for line in self._lines.values() if line.method.starts is not None]
+        return min((time for time in times if time is not None), default=None)
+
+    def clear(self) -> None:
+        """Forgets all calls that wait."""
+        self.entries.clear()
+        for line in self._lines.values():
+            line.clear()
+        if self._lowest is not None:
+            self._lowest.clear()

@@ -21,12 +21,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from actorio._worker.backlog import Group, Line, Method, Ranking, first_of
+from actorio._worker.backlog import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from actorio._model.concurrency import Rules
+    from actorio._worker.lines import Group, Line
 
 C = TypeVar("C")
 
@@ -49,22 +50,7 @@ class Mailbox(Generic[C]):
     Calls are told apart by their hash and equality, which should be those of identity.
     """
 
-    __slots__ = (
-        "_groups",
-        "_has_rates",
-        "_is_plain",
-        "_limit",
-        "_lines",
-        "_lowest",
-        "_may_be_plain",
-        "_methods",
-        "_number",
-        "_places",
-        "_queue",
-        "_rules",
-        "displaced",
-        "running",
-    )
+    __slots__ = ("_backlog", "_is_plain", "_limit", "_may_be_plain", "_queue", "_rules", "displaced", "running")
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -72,28 +58,17 @@ class Mailbox(Generic[C]):
         self.running = 0
         self.displaced: list[C] = []
         self._is_plain = self._may_be_plain = not (rules.groups or rules.methods or rules.bound)
-        # What waits while it is plain.
+        # What waits while it is plain, and while it is not.
         self._queue: deque[C] = deque()
-        # All else is for when it is not: where each call waits, by key and number.
-        self._places: dict[C, tuple[int, int, Line[C]]] = {}
-        self._number = 0
-        self._groups = {name: Group[C](limit) for name, limit in ({"": rules.limit} | dict(rules.groups)).items()}
-        # Those without limit and rate stand together under "".
-        limited = {name: Method(rule) for name, rule in rules.methods.items() if rule.limit or rule.rate}
-        self._methods = {"": Method()} | limited
-        self._has_rates = any(method.starts is not None for method in limited.values())
-        self._lines: dict[tuple[str, str], Line[C]] = {}
-        # Those of lowest priority first, if they may be displaced.
-        self._lowest: Ranking[C] | None = Ranking() if rules.bound and rules.policy == "drop_oldest" else None
+        self._backlog: Backlog[C] = Backlog(rules)
 
     def __len__(self) -> int:
         """How many calls wait."""
-        return len(self._queue) + len(self._places)
+        return len(self._queue) + len(self._backlog.entries)
 
     def waiting(self) -> Iterator[C]:
         """Iterates over the calls that wait now, in the order in which they start if only room is wanting."""
-        places = self._places
-        return iter(list(self._queue) or sorted(places, key=lambda call: places[call][:2]))
+        return iter(list(self._queue) or self._backlog.waiting())
 
     def is_full(self) -> bool:
         """Do as many calls wait as may?"""
@@ -124,15 +99,16 @@ class Mailbox(Generic[C]):
                 return STARTS
             self._queue.append(call)
             return WAITS
-        line = self._line(method, group)
+        line = self._backlog.find_line(method, group)
         if self._is_plain:
             self._sort()
         if line.has_room(now) and not line.is_before(priority):
-            self._start(line, now)
+            line.start(now)
+            self.running += 1
             return STARTS
         if self.is_full() and not self._make_room(priority):
             return REFUSED
-        self._add(call, line, -priority)
+        self._backlog.add(call, line, priority)
         return WAITS
 
     def finish(self, method: str = "", group: str = "", now: float = 0.0) -> Sequence[C]:
@@ -157,11 +133,14 @@ class Mailbox(Generic[C]):
                 return (self._queue.popleft(),)
             self.running = running - 1
             return ()
-        line = self._line(method, group)
+        line = self._backlog.find_line(method, group)
         line.end()
         self.running -= 1
+        if not self._backlog.entries:
+            self._is_plain = self._may_be_plain
+            return ()
         # A method's limit may have held up its calls in other groups.
-        return self._fill(self._groups.values() if line.method.limit else (line.group,), now)
+        return self._fill(self._backlog.groups if line.method.limit else (line.group,), now)
 
     def rest(self, method: str = "", group: str = "", now: float = 0.0) -> Sequence[C]:
         """Says that a running call waits for others and lends its place, until `resume`. Otherwise like `finish`."""
@@ -174,7 +153,7 @@ class Mailbox(Generic[C]):
             ValueError: There is no such group.
         """
         if not self._is_plain:
-            self._line(method, group).begin()
+            self._backlog.find_line(method, group).resume()
         self.running += 1
 
     def cancel(self, call: C) -> bool:
@@ -189,7 +168,8 @@ class Mailbox(Generic[C]):
         line = self._take(call)
         if line is None:
             return False
-        self._start(line, now)
+        line.start(now)
+        self.running += 1
         return True
 
     def set_limit(self, limit: int, group: str = "", now: float = 0.0) -> Sequence[C]:
@@ -202,103 +182,56 @@ class Mailbox(Generic[C]):
         """
         if limit < 1:
             raise ValueError(f"a mailbox lets at least one call run, not {limit}")
-        self._rules.check_group(group)
+        chosen = self._backlog.find_group(group)
         if self._is_plain:
             self._sort()
-        self._groups[group].limit = limit
+        chosen.limit = limit
         if not group:
             self._limit = limit
-        return self._fill((self._groups[group],), now)
+        return self._fill((chosen,), now)
 
     def due(self, now: float) -> Sequence[C]:
         """Returns the calls that have only waited for their method's rate and start now."""
-        return () if self._is_plain else self._fill(self._groups.values(), now)
+        return () if self._is_plain else self._fill(self._backlog.groups, now)
 
     def next_due(self) -> float | None:
         """Returns when `due` is to be called; None when no call waits for a rate alone.
 
         Any other method that changes something may change this, too.
         """
-        if not self._has_rates or not self._places:
-            return None
-        return min((time for line in self._lines.values() if (time := line.due()) is not None), default=None)
+        return self._backlog.next_due() if self._backlog.entries else None
 
     def clear(self) -> list[C]:
         """Forgets the calls that wait: none of them will start. Returns them in the order of `waiting`."""
         cleared = list(self.waiting())
         self._queue.clear()
-        self._places.clear()
-        for line in self._lines.values():
-            line.clear()
-        if self._lowest is not None:
-            self._lowest.clear()
+        self._backlog.clear()
         self._is_plain = self._may_be_plain
         return cleared
-
-    def _line(self, method: str, group: str) -> Line[C]:
-        """Returns the line in which a call waits if it has to."""
-        if not group and (rule := self._rules.methods.get(method)) is not None:
-            group = rule.group
-        key = (group, method if method in self._methods else "")
-        line = self._lines.get(key)
-        if line is None:
-            self._rules.check_group(group)
-            line = self._lines[key] = Line(self._groups[group], self._methods[key[1]])
-        return line
-
-    def _add(self, call: C, line: Line[C], key: int) -> None:
-        self._number = number = self._number + 1
-        self._places[call] = (key, number, line)
-        line.add(key, number, call)
-        if self._lowest is not None:
-            self._lowest.add(-key, number, call)
 
     def _take(self, call: C) -> Line[C] | None:
         """Takes a call out of its line; returns this, None if it does not wait."""
         if self._queue:
             self._sort()
-        place = self._places.pop(call, None)
-        if place is None:
-            return None
-        _, number, line = place
-        line.remove(number)
-        if self._lowest is not None:
-            self._lowest.remove(number)
-        return line
+        return self._backlog.take(call)
 
     def _make_room(self, priority: int) -> bool:
         """When too many wait: may another one? The one that goes for it is put into `displaced`."""
-        if self._lowest is None:
+        if self._rules.policy != "drop_oldest":
             return self._rules.policy == "wait"
-        first = self._lowest.first()
-        if first is None or first[0] > priority:
+        call = self._backlog.displace(priority)
+        if call is None:
             return False
-        call = self._lowest.calls[first[1]]
-        self._take(call)
         self.displaced.append(call)
         return True
 
-    def _start(self, line: Line[C], now: float) -> None:
-        line.start(now)
-        self.running += 1
-
     def _fill(self, groups: Iterable[Group[C]], now: float) -> Sequence[C]:
-        """Starts what may start in some groups."""
-        started: list[C] = []
-        while self._places and (first := first_of(groups, now)) is not None:
-            line, number = first
-            call = line.calls[number]
-            self._take(call)
-            self._start(line, now)
-            started.append(call)
-        if not self._places:
-            self._is_plain = self._may_be_plain
+        started = self._backlog.start(groups, now)
+        self.running += len(started)
         return started
 
     def _sort(self) -> None:
-        """Makes lines of what waits in the queue, and is plain no more."""
+        """Is plain no more, and makes a line of what waits in the queue."""
         self._is_plain = False
-        line = self._line("", "")
-        line.group.running = line.method.running = self.running
-        while self._queue:
-            self._add(self._queue.popleft(), line, 0)
+        self._backlog.begin_with(self._queue, self.running)
+        self._queue.clear()
