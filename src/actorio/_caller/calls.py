@@ -19,6 +19,8 @@ from actorio._caller.ways import way_with
 from actorio._model.argument import OWN, has_references, take_references
 from actorio._model.errors import PendingCallsLimitExceeded, RaySystemError
 from actorio._model.reference import ObjectRef
+from actorio._model.runtime import of_handles
+from actorio._model.streams import Waiting
 from actorio._model.travel import NOTED, KeepingBytes, files_of, join, kept_by, take_notes
 from actorio._store.values import dumps
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from actorio._model.definition import MethodDefinition
     from actorio._model.handle import ActorIdentity
     from actorio._wire.frames import Payload
-    from actorio._wire.messages import Lent
+    from actorio._wire.messages import Inspect, Lent, Limit
 
 # An actor that was killed before so many others listens no more.
 _MAX_KILLED = 1000
@@ -140,9 +142,54 @@ class Calls:
         if manner is not None:
             if identity is not None and manner.is_limited:
                 self._check_pending(identity, result)
+                if identity.terms.bound and running_loop() is None:
+                    self._wait_for_room(identity)
             result.way = way_with(result.way, manner)
         if result.way is not None and result.way.deadline:
             self._deadlines.watch(result)
+
+    async def ready(self, identity: ActorIdentity) -> None:
+        """Waits until this process may make another call: for the actor's mailbox, and for calls of its own."""
+        limit = identity.terms.max_pending
+        while limit and self.contexts.count_pending(identity.address) >= limit:
+            oldest = self.contexts.oldest_pending(identity.address)
+            if oldest is not None:
+                await Waiting(oldest.wait_done())
+        result = self._ask_for_room(identity, running_loop())
+        if result is not None:
+            await Waiting(result.wait_done())
+
+    def _wait_for_room(self, identity: ActorIdentity) -> None:
+        """Does the same in a thread, but for the calls of its own, which are refused."""
+        result = self._ask_for_room(identity, None)
+        if result is not None:
+            of_handles().block(result, "remote")
+
+    def _ask_for_room(self, identity: ActorIdentity, loop: asyncio.AbstractEventLoop | None) -> PendingResult | None:
+        """Returns what ends when the actor's mailbox has room for another call; None when it surely has."""
+        bound = identity.terms.bound
+        lane = self._lane(identity, loop) if bound else None
+        # That it is full is known late; that less was sent than it holds, at once.
+        if lane is None or not (lane.is_full or lane.count_pending() >= bound):
+            return None
+        result = PendingResult(next(self._numbers), lane, f"{identity.definition.name}.ready")
+        lane.ask_for_room(result)
+        return result
+
+    def ask(self, identity: ActorIdentity, what: str, request: Callable[[int], Limit | Inspect]) -> ObjectRef[Any]:
+        """Asks an actor something that no call is to hold up, on a connection of its own."""
+        self.check_session(identity)
+        result = PendingResult(next(self._numbers), None, f"{identity.definition.name}.{what}")
+        result.is_shared = True
+        try:
+            explain = self._losses.explainer(identity)
+            result.lane = lane = self.contexts.control.open(identity.address, explain, is_ordered=False)
+        except (FileNotFoundError, ConnectionRefusedError, ConnectionAbortedError):
+            self._losses.never_connected(identity, result)
+        else:
+            lane.actor = identity
+            lane.ask(result, request(result.number))
+        return ObjectRef(result)
 
     def _check_pending(self, identity: ActorIdentity, result: PendingResult) -> None:
         limit = identity.terms.max_pending

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from actorio._caller.lane import Explain, Lane
+    from actorio._caller.pending import PendingResult
 
 _FEW = 64
 
@@ -82,6 +83,8 @@ class Contexts:
     def __init__(self) -> None:
         self.pump = Pump()
         self.threads = Context(self.pump, None)
+        # For questions that no call is to hold up; made when the first is asked.
+        self.control = Context(self.pump, None)
         self._loops: dict[asyncio.AbstractEventLoop, Context] = {}
         self._orphans: list[Lane] = []
         self._is_closed = False
@@ -115,14 +118,21 @@ class Contexts:
                     lane.see_to_replies()
                     self._orphans.append(lane)
 
+    def _all(self) -> list[Context]:
+        return [self.threads, self.control, *list(self._loops.values())]
+
     def lanes(self) -> list[Lane]:
         """Returns all lanes."""
-        contexts = [self.threads, *list(self._loops.values())]
-        return [*(lane for context in contexts for lane in list(context.lanes.values())), *self._orphans]
+        return [*(lane for context in self._all() for lane in list(context.lanes.values())), *self._orphans]
 
     def count_pending(self, address: str) -> int:
         """Returns how many calls to an address have not been answered."""
         return sum(lane.count_pending() for lane in self.lanes() if lane.address == address)
+
+    def oldest_pending(self, address: str) -> PendingResult | None:
+        """Returns the result of a call to an address that has not been answered, None when all have."""
+        found = (lane.oldest_pending() for lane in self.lanes() if lane.address == address)
+        return next((result for result in found if result is not None), None)
 
     def see_to(self, address: str) -> None:
         """Reads the replies of an actor that nobody may ever wait for: its last handle may have gone."""
@@ -132,7 +142,7 @@ class Contexts:
 
     def sever(self, address: str) -> None:
         """Closes the lanes to an address, in every context."""
-        for context in [self.threads, *list(self._loops.values())]:
+        for context in self._all():
             lane = context.lanes.pop(address, None)
             if lane is not None:
                 lane.close()
@@ -144,7 +154,7 @@ class Contexts:
         """Closes every lane of every context, and the pump. Whoever still waits for a result is told of its end."""
         with self._lock:
             self._is_closed = True
-        for context in [self.threads, *self._loops.values()]:
+        for context in self._all():
             context.close()
         for lane in self._orphans:
             lane.close()
@@ -152,7 +162,7 @@ class Contexts:
 
     def abandon(self) -> None:
         """Closes this process's copies of the sockets; in a forked child."""
-        for context in [self.threads, *self._loops.values()]:
+        for context in self._all():
             for lane in context.lanes.values():
                 lane.abandon()
         for lane in self._orphans:

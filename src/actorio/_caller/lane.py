@@ -24,7 +24,7 @@ from actorio._store.values import count_in
 from actorio._transport.incoming import Incoming
 from actorio._transport.outgoing import Outgoing
 from actorio._wire.frames import ProtocolError
-from actorio._wire.messages import Cancel, Credit, Failure, Farewell, Item, Leave, encode
+from actorio._wire.messages import Cancel, Credit, Failure, Farewell, Item, Leave, Room, encode
 from actorio._wire.payload import loads
 from actorio._wire.peer import CallerPeer
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from actorio._caller.pump import Pump
     from actorio._model.handle import ActorIdentity
     from actorio._wire.frames import Payload
-    from actorio._wire.messages import Lent, Note, Probe, Reply
+    from actorio._wire.messages import Answer, Inspect, Lent, Limit, Note, Probe
 
-    Replies = list[tuple[PendingResult, Reply, Payload]]
+    Replies = list[tuple[PendingResult, Answer, Payload]]
 
 
 # Replies nobody asks for are read this often, in calls, so that neither side piles them up.
@@ -171,6 +171,26 @@ class Lane:
             self._note(Cancel(result.number, is_recursive))
             self.keep_pumped(result)
 
+    def ask(self, result: PendingResult, request: Room | Limit | Inspect) -> None:
+        """Asks the actor something that is no call, and that no call in its mailbox holds up."""
+        with self._lock:
+            self._write(self._peer.ask(result.number, result, request))
+        if self.is_lost:
+            self._give_up("")
+
+    def ask_for_room(self, result: PendingResult) -> None:
+        """Asks to be told when there is room in the actor's mailbox; lets one caller go on."""
+        result.add_callback(Aside(self._note_room))
+        self.ask(result, Room(result.number))
+
+    def _note_room(self, _result: PendingResult) -> None:
+        self._peer.is_full = False
+
+    @property
+    def is_full(self) -> bool:
+        """Has the actor said that its mailbox is full?"""
+        return self._peer.is_full
+
     def probe(self, probe: Probe) -> None:
         """Asks what a call that was sent waits for."""
         self._note(probe)
@@ -183,6 +203,11 @@ class Lane:
     def count_pending(self) -> int:
         """Returns how many calls have not been answered, those among them that have not been sent."""
         return len(self._peer.open) + len(self.held.calls)
+
+    def oldest_pending(self) -> PendingResult | None:
+        """Returns the result of the first call that has not been answered."""
+        sent = next(iter(list(self._peer.open.values())), None)
+        return sent or next((call.result for call in list(self.held.calls)), None)
 
     def is_sent(self, result: PendingResult) -> bool:
         """Has the call with this result left, and not been answered?"""

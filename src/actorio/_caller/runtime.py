@@ -26,12 +26,13 @@ from actorio._model.context import get_runtime_context
 from actorio._model.errors import GetTimeoutError, ObjectStoreFullError, RaySystemError
 from actorio._model.handle import ActorHandle, identity_of
 from actorio._model.reference import ObjectRef
-from actorio._model.status import Inventory
+from actorio._model.status import ActorStatistics, Inventory
 from actorio._model.streams import ObjectRefGenerator, Stream
 from actorio._model.travel import files_of, kept_by
 from actorio._store.store import Store
 from actorio._store.values import abandon_store, close_store, dumps, open_store
 from actorio._wire import payload as wire
+from actorio._wire.messages import Inspect, Limit
 from actorio._wire.payload import UnpicklableError
 
 if TYPE_CHECKING:
@@ -251,6 +252,18 @@ class CallerRuntime:
         if not isinstance(pending, PendingResult):
             raise RaySystemError("this reference was made by another engine")
         self._canceller.cancel(pending, is_forced=is_forced, is_recursive=is_recursive)
+
+    async def ready(self, identity: ActorIdentity) -> None:
+        """Waits until this process may make another call to an actor."""
+        await self.calls.ready(identity)
+
+    def set_concurrency(self, identity: ActorIdentity, limit: int, group: str) -> ObjectRef[None]:
+        """Changes how many calls of an actor run at once."""
+        return self.calls.ask(identity, "set_concurrency", lambda number: Limit(number, limit, group))
+
+    def statistics(self, identity: ActorIdentity) -> ObjectRef[ActorStatistics]:
+        """Asks how busy an actor is."""
+        return self.calls.ask(identity, "statistics", lambda number: Inspect(number, "summary"))
 
     def blocking(self, function: str) -> AbstractContextManager[None]:
         """Returns what a wait of this thread runs in."""

@@ -54,7 +54,7 @@ class Terms(NamedTuple):
         retried: which exceptions of a method also make it be called again.
         timeout: how long a call may take, in seconds; 0: any time.
         max_pending: how many calls of one process may be unanswered; 0: any number.
-        is_bounded: its mailbox has room for so many and no more.
+        bound: how many calls its mailbox has room for, when callers are to wait for room; 0: any number.
         groups: its concurrency groups.
     """
 
@@ -62,12 +62,12 @@ class Terms(NamedTuple):
     retried: Retried = False
     timeout: float = 0.0
     max_pending: int = 0
-    is_bounded: bool = False
+    bound: int = 0
     groups: tuple[str, ...] = ()
 
     def is_limited(self) -> bool:
         """May a call be refused, or have to wait, before it is sent?"""
-        return self.max_pending > 0 or self.is_bounded
+        return self.max_pending > 0 or self.bound > 0
 
 
 class Manner(NamedTuple):
@@ -244,6 +244,9 @@ METHOD_OPTIONS: Final[Table] = {
 }
 """Options of a method: `@method(...)`; those that are not of a call hold for all calls together."""
 
+CONCURRENCY: Final[Table] = table_of(Option("limit", (int,), 1, at_least(1)))
+"""What `set_concurrency()` takes."""
+
 NAME_OPTIONS: Final[Table] = table_of(
     Option("name", (str,), "", a_name),
     Option("namespace", (str, NONE), None, a_name),
@@ -282,7 +285,7 @@ class ActorOptions:
             self.retry_exceptions,
             self.timeout,
             self.max_pending_calls,
-            self.mailbox_size > 0 and self.mailbox_policy == "wait",
+            self.mailbox_size if self.mailbox_policy == "wait" else 0,
             tuple(self.concurrency_groups),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
-from actorio._model.actor_options import CALL_OPTIONS, DEFAULT_WINDOW, Manner, Terms, check_stream
+from actorio._model.actor_options import CALL_OPTIONS, CONCURRENCY, DEFAULT_WINDOW, Manner, Terms, check_stream
 from actorio._model.definition import ClassDefinition, MethodDefinition
 from actorio._model.options import validate
 from actorio._model.streams import ObjectRefGenerator, Stream
@@ -66,6 +66,16 @@ class ActorIdentity:
         self.terms = terms
         self.hold = hold
 
+    def check_group(self, group: str, where: str) -> None:
+        """Checks that the actor has a concurrency group.
+
+        Raises:
+            ValueError: it has not.
+        """
+        if group and group not in self.terms.groups:
+            known = ", ".join(map(repr, self.terms.groups)) or "none"
+            raise ValueError(f"{where}: there is no concurrency group {group!r}; the groups of the actor are: {known}")
+
     def weak(self) -> ActorIdentity:
         """Returns the same identity, without keeping the actor alive."""
         return ActorIdentity(
@@ -99,9 +109,9 @@ class ActorHandle:
     def __getattr__(self, name: str) -> ActorMethod:
         identity: ActorIdentity = self.__dict__["_actorio_identity"]
         definition = identity.definition.methods.get(name) or _BUILT_IN.get(name)
-        if definition is None and name == "watch":
-            # No attribute of its own: a class may have a method of that name.
-            return self._watch  # type: ignore[return-value]
+        if definition is None and name in {"watch", "set_concurrency"}:
+            # No attributes of its own: a class may have methods of these names.
+            return self._watch if name == "watch" else self._set_concurrency  # type: ignore[return-value]
         if definition is None:
             raise AttributeError(_no_such_method(identity.definition, name), name=name, obj=self)
         method = ActorMethod(identity, definition, name)
@@ -116,6 +126,24 @@ class ActorHandle:
         `ActorEvent`: started, restarting (with the cause), died (with the cause). Only in a running event loop.
         """
         return runtime.of_handles().watch(self.__dict__["_actorio_identity"])
+
+    def _set_concurrency(self, limit: int, *, group: str = "") -> ObjectRef[None]:
+        """Changes how many calls the actor runs at once: ``await handle.set_concurrency(8)``, while it works.
+
+        Calls that run go on, also if they are too many now. When it is restarted, it begins as its options say.
+
+        Args:
+            limit: how many, at least 1.
+            group: of which concurrency group; "" for the default one.
+
+        Raises:
+            TypeError: not a whole number.
+            ValueError: less than 1, or there is no such group.
+        """
+        identity: ActorIdentity = self.__dict__["_actorio_identity"]
+        validate(CONCURRENCY, {"limit": limit}, "set_concurrency()")
+        identity.check_group(group, f"{self!r}.set_concurrency()")
+        return runtime.of_handles().set_concurrency(identity, limit, group)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(
@@ -177,11 +205,7 @@ class ActorMethod:
             retried=options.get("retry_exceptions", terms.retried),
             is_generator=self._definition.is_generator,
         )
-        if manner.group and manner.group not in terms.groups:
-            known = ", ".join(map(repr, terms.groups)) or "none"
-            raise ValueError(
-                f"{self!r}: there is no concurrency group {manner.group!r}; the groups of the actor are: {known}"
-            )
+        self._identity.check_group(manner.group, repr(self))
         if terms.is_limited():
             manner = manner._replace(is_limited=True)
         return None if manner == _PLAIN else manner
@@ -233,6 +257,16 @@ class ActorMethod:
             manner = (manner or _PLAIN)._replace(returns=1, window=self._options.get("window", DEFAULT_WINDOW))
         current = runtime.SLOT.runtime or runtime.of_handles()
         return Stream(current.stream(manner, self._identity, self._definition, args, kwargs))
+
+    async def ready(self) -> None:
+        """Waits until a call may be made without being refused or piling up: ``await handle.method.ready()``.
+
+        That is while the actor's mailbox is full (``mailbox_size``), or this process has as many calls to it pending as
+        it may (``max_pending_calls``). In a thread without a loop, `remote` itself waits for the mailbox. Safe to
+        cancel. Several that wait are let on one by one as there is room.
+        """
+        if self._manner is not None and self._manner.is_limited:
+            await runtime.of_handles().ready(self._identity)
 
     def options(self, **options: Any) -> ActorMethod:
         """Returns this method with other options; see the reference of options.

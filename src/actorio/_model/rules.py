@@ -17,8 +17,14 @@ def rules_of(definition: ClassDefinition, options: ActorOptions, limit: int) -> 
     """Returns the rules of a new actor; None where there is nothing but the limit of how many calls run at once.
 
     Raises:
-        ValueError: a method belongs to a concurrency group that the class does not have.
+        ValueError: a method belongs to a concurrency group that the class does not have, or is marked as it cannot be.
     """
+    for name, method in definition.methods.items():
+        if method.is_async and (method.options.get("thread") or method.options.get("interruptible")):
+            raise ValueError(
+                f"{definition.name}.{name} is async: it runs on the loop, where it can be cancelled; thread= and "
+                "interruptible= are for plain methods"
+            )
     found = {name: _rule_of(method.options) for name, method in definition.methods.items()}
     methods = {name: rule for name, rule in found.items() if rule != _NONE}
     if not (methods or options.concurrency_groups or options.mailbox_size):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actorio._model.event import ActorEvent
     from actorio._model.handle import ActorHandle, ActorIdentity
     from actorio._model.reference import ObjectRef
-    from actorio._model.status import Inventory
+    from actorio._model.status import ActorStatistics, Inventory
     from actorio._model.task import Task
 
 
@@ -176,6 +176,15 @@ class Runtime(Protocol):
         Raises:
             ValueError: it is a method's, and ``is_forced``.
         """
+
+    async def ready(self, identity: ActorIdentity) -> None:
+        """Waits until this process may make another call to an actor."""
+
+    def set_concurrency(self, identity: ActorIdentity, limit: int, group: str) -> ObjectRef[None]:
+        """Changes how many calls of an actor run at once; the reference is done when it has heard."""
+
+    def statistics(self, identity: ActorIdentity) -> ObjectRef[ActorStatistics]:
+        """Asks how busy an actor is; no call that waits there holds up the answer."""
 
     def put(self, value: Any) -> ObjectRef[Any]:
         """Keeps a copy of a value; returns its reference."""

@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
+
+
+class ActorStatistics(NamedTuple):
+    """How busy an actor is: what `actorio.util.statistics` returns.
+
+    Attributes:
+        calls: how many calls have ended since its process began.
+        running: how many run.
+        queued: how many wait in its mailbox.
+        median: half of the calls of the last 5 seconds took no longer than this, in seconds; None without calls.
+        slow: 99 of 100 took no longer than this.
+    """
+
+    calls: int
+    running: int
+    queued: int
+    median: float | None
+    slow: float | None
 
 
 class ActorStatus(msgspec.Struct, array_like=True):

@@ -12,7 +12,7 @@ Payloads (pickled arguments, results, failures) travel behind the header and are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 import msgspec
 
@@ -107,6 +107,23 @@ class Cancel(Message, tag=6, frozen=True):
     is_forced: bool = False
 
 
+class Room(Message, tag=9, frozen=True):
+    """Tell me when there is room in your mailbox. Answered with an empty `Result`, then."""
+
+    id: int
+
+
+class Limit(Message, tag=10, frozen=True):
+    """Run so many calls at once from now on, those of a concurrency group ("": the default one).
+
+    Answered with an empty `Result`.
+    """
+
+    id: int
+    limit: int
+    group: str = ""
+
+
 class Probe(Message, tag=8, frozen=True):
     """Somebody waits for the answer to request ``id``: what does that wait for? Not answered, but passed on.
 
@@ -150,6 +167,13 @@ class Item(Message, tag=3, frozen=True):
     id: int
     lent: tuple[Lent, ...] = ()
     files: int = 0
+
+
+@final
+class Full(Message, tag=4, frozen=True):
+    """To nothing that was asked: my mailbox is full; ask for `Room` before you make another call."""
+
+    id: int = 0
 
 
 # --- a process and its node --------------------------------------------------------------------------------------
@@ -512,10 +536,11 @@ class Exited(Message, tag=4, frozen=True):
     code: int
 
 
-Inbound = Call | Fetch | Inspect | Credit | Leave | Cancel | Farewell | Probe
+Inbound = Call | Fetch | Inspect | Credit | Leave | Cancel | Farewell | Probe | Room | Limit
 Note = Credit | Leave | Cancel | Farewell | Probe
 """What a caller says and is not answered."""
-Reply = Result | Failure | Item
+Answer = Result | Failure | Item
+Reply = Answer | Full
 Control = (
     Hello | Welcome | Create | Kill | AskDeath | Death | Failed | Noted | Output | Record | Stop | Stopped | Created
     | Find | Found | Hold | Drop | Lend | Unlend | Watch | Unwatch | Event | List | Listing | End

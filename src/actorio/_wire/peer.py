@@ -13,6 +13,7 @@ from actorio._wire.messages import (
     Call,
     Failure,
     Fetch,
+    Full,
     Item,
     Note,
     Result,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actorio._wire.frames import Payload
-    from actorio._wire.messages import Inbound, Lent, Reply, Way
+    from actorio._wire.messages import Answer, Inbound, Inspect, Lent, Limit, Reply, Room, Way
 
 T = TypeVar("T")
 
@@ -34,13 +35,18 @@ T = TypeVar("T")
 class CallerPeer(Generic[T]):
     """The calling end. ``T`` is whatever the caller wants back with a request's reply.
 
+    Attributes:
+        open: the tokens of requests that have not been answered, by their numbers.
+        is_full: the other end wants no more calls, until `Room` is answered.
+
     A request is open from `call` or `fetch` until `receive` returns its reply or `close` gives it up.
     """
 
-    __slots__ = ("open", "reader")
+    __slots__ = ("is_full", "open", "reader")
 
     def __init__(self) -> None:
         self.reader = reply_reader()
+        self.is_full = False
         self.open: dict[int, T] = {}
 
     def call(  # noqa: PLR0917  # a message's fields
@@ -67,7 +73,13 @@ class CallerPeer(Generic[T]):
         self.open[number] = token
         return data
 
-    def receive(self, data: bytes) -> list[tuple[T, Reply, Payload]]:
+    def ask(self, number: int, token: T, request: Room | Limit | Inspect) -> bytes:
+        """Opens a request; returns the frame to send."""
+        data = encode(request)
+        self.open[number] = token
+        return data
+
+    def receive(self, data: bytes) -> list[tuple[T, Answer, Payload]]:
         """Takes received bytes; returns the replies, each with the token of its request, which is closed now.
 
         Raises:
@@ -75,12 +87,15 @@ class CallerPeer(Generic[T]):
         """
         return self.match(self.reader.feed(data))
 
-    def match(self, replies: Iterable[tuple[Reply, Payload]]) -> list[tuple[T, Reply, Payload]]:
+    def match(self, replies: Iterable[tuple[Reply, Payload]]) -> list[tuple[T, Answer, Payload]]:
         """Closes the requests of ``replies``, but for those of which only an item has come; see `receive`."""
         pop = self.open.pop
-        matched: list[tuple[T, Reply, Payload]] = []
+        matched: list[tuple[T, Answer, Payload]] = []
         try:
             for reply, payload in replies:
+                if type(reply) is Full:
+                    self.is_full = True
+                    continue
                 token = self.open[reply.id] if reply.__class__ is Item else pop(reply.id)
                 matched.append((token, reply, payload))
         except KeyError as error:

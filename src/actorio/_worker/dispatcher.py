@@ -6,18 +6,22 @@ Everything here runs in the loop's thread, which is the process's main thread.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from time import monotonic
 from types import CoroutineType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from actorio._wire.messages import Call
+from actorio._wire.messages import Call, Limit, Room
 from actorio._worker.delivered import Delivered
 from actorio._worker.ending import PATIENCE
 from actorio._worker.executor import ActorEndsError
 from actorio._worker.flowing import first_of, flow_on_loop
 from actorio._worker.inspection import Meter
 from actorio._worker.intake import Intake
+from actorio._worker.interruption import Interruptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,11 +31,13 @@ if TYPE_CHECKING:
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Inbound
     from actorio._worker.early import EarlyEnds
-    from actorio._worker.executor import Executor
+    from actorio._worker.executor import Executor, Method
     from actorio._worker.stall import StallWatch
 
 # How long calls that were cancelled at the end may take for it, in seconds.
 _PATIENCE = 0.5
+# How many methods run in threads at once, at most.
+_MOST_THREADS = 64
 
 
 class LoopDispatcher:
@@ -54,10 +60,13 @@ class LoopDispatcher:
         self._loop = loop
         self._executor = executor
         self.early = early(self)
-        self.intake = Intake(rules, executor, self.early, loop, self._start_all)
+        self.intake = Intake(rules, executor, self.early, loop, self._start_all, nullcontext())
         self._meter = Meter()
         self._watch = watch
         self._end = end
+        self._interruptions = Interruptions()
+        # Of the methods that are to run in threads.
+        self._pool: ThreadPoolExecutor | None = None
         # The loop itself keeps only weak references to tasks.
         self._is_closed = self._is_cut_off = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -68,6 +77,10 @@ class LoopDispatcher:
         self._meter.arrived += len(requests)
         for request, payload in requests:
             if type(request) is not Call:
+                if isinstance(request, Room | Limit):
+                    self._meter.arrived -= 1
+                    self.intake.answer(connection, request)
+                    continue
                 self._meter.answer(connection, request, self.intake.mailbox)
                 continue
             call = Delivered(connection, request, payload)
@@ -95,12 +108,14 @@ class LoopDispatcher:
 
     def revoke(self, call: Delivered) -> bool:
         """See `early.Dispatcher`."""
-        return self.intake.mailbox.cancel(call)
+        return self.intake.revoke(call)
 
     def stop(self, call: Delivered) -> None:
         """See `early.Dispatcher`: the coroutine gets CancelledError where it awaits."""
         if call.task is not None:
             call.task.cancel()
+        else:
+            self._interruptions.interrupt(call)
 
     def _start_all(self, calls: Iterable[Delivered]) -> None:
         if not self._is_closed:
@@ -121,7 +136,10 @@ class LoopDispatcher:
             started = monotonic()
         try:
             method, args, kwargs = executor.prepare(call)
-            value = method.function(*args, **kwargs)
+            if method.needs_thread:
+                value = await self._run_in_thread(call, method, args, kwargs)
+            else:
+                value = method.function(*args, **kwargs)
             if value.__class__ is CoroutineType or (method.is_async and inspect.isawaitable(value)):
                 value = await value
             if call.request.window:
@@ -142,6 +160,17 @@ class LoopDispatcher:
             meter.note(started)
         self._ended(call, frame)
 
+    async def _run_in_thread(
+        self, call: Delivered, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        # Cancelling would leave the thread alone, and say that the call has ended.
+        call.task = None
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(_MOST_THREADS, "actorio-method")
+        run = self._interruptions.run if method.is_interruptible else _run
+        context = contextvars.copy_context()
+        return await self._loop.run_in_executor(self._pool, context.run, run, call, method.function, args, kwargs)
+
     def _ended(self, call: Delivered, frame: bytes) -> None:
         if frame:
             call.connection.reply_soon(frame)
@@ -150,3 +179,7 @@ class LoopDispatcher:
         following = self.intake.ended(call)
         if following:
             self._start_all(following)
+
+
+def _run(_call: Delivered, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return function(*args, **kwargs)

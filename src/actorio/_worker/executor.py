@@ -48,6 +48,7 @@ class Method(NamedTuple):
     takes_instance: bool
     is_async: bool
     is_interruptible: bool = False
+    needs_thread: bool = False
 
 
 # What a call that was cancelled ends with, and what one that is to end may end with besides: its calls end, too.
@@ -145,6 +146,7 @@ class Executor:
             definition.binding == "instance",
             definition.is_async,
             bool(definition.options.get("interruptible")),
+            self.definition.is_async and bool(definition.options.get("thread")),
         )
         self._methods[name] = found
         return found

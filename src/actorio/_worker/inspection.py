@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from actorio._model.status import ActorStatistics
 from actorio._wire.messages import Inspect
+from actorio._wire.payload import dumps
 from actorio._worker.executor import decline
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
     from actorio._wire.messages import Inbound
 
 
-# What `Inspect` may ask for.
-STATISTICS, STACKS = "stats", "tasks"
+# What `Inspect` may ask for; the summary is for programs, and comes pickled.
+STATISTICS, STACKS, SUMMARY = "stats", "tasks", "summary"
 # The signal that makes an actor write its threads' stacks.
 DUMP_SIGNAL = signal.SIGUSR1
 
@@ -71,6 +73,10 @@ class Statistics(msgspec.Struct, array_like=True):
     queued: int
     median: float | None
     slow: float | None
+
+    def summary(self) -> ActorStatistics:
+        """Returns the same for programs."""
+        return ActorStatistics(self.calls, self.running, self.queued, self.median, self.slow)
 
 
 class Frame(msgspec.Struct, array_like=True):
@@ -150,8 +156,12 @@ class Meter:
         if type(request) is not Inspect:
             decline(connection, request)
             return
-        found = self.statistics(mailbox) if request.what == STATISTICS else stacks(asyncio.get_running_loop())
-        connection.reply_now(connection.peer.result(request.id, msgspec.msgpack.encode(found)))
+        if request.what == SUMMARY:
+            payload = dumps(self.statistics(mailbox).summary())
+        else:
+            found = self.statistics(mailbox) if request.what == STATISTICS else stacks(asyncio.get_running_loop())
+            payload = msgspec.msgpack.encode(found)
+        connection.reply_now(connection.peer.result(request.id, payload))
 
 
 # --- stacks, as the actor tells them ---------------------------------------------------------------------------------

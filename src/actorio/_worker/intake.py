@@ -6,19 +6,22 @@ Whoever uses it from several threads holds a lock around each call, but for what
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from actorio._wire.messages import Cancel, Probe
+from actorio._wire.messages import Cancel, Limit, Probe
+from actorio._wire.payload import NONE, dumps
+from actorio._worker.brake import Brake
 from actorio._worker.deadlocks import DeadlockWatch
-from actorio._worker.mailbox import STARTS, Mailbox
+from actorio._worker.mailbox import REFUSED, STARTS, WAITS, Mailbox
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from actorio._model.concurrency import Rules
     from actorio._transport.serving import Connection
-    from actorio._wire.messages import Note
+    from actorio._wire.messages import Note, Room
     from actorio._worker.delivered import Delivered
     from actorio._worker.early import EarlyEnds
     from actorio._worker.executor import Executor
@@ -32,22 +35,28 @@ class Intake:
         executor: knows the methods.
         early: ends calls whose time is up, and those that must not wait.
         loop: the mailbox's.
-        start_all: starts calls, in the loop's thread.
+        start_all: starts calls, in the loop's thread; takes the lock itself.
+        lock: held around each call of a method here by threads other than the loop's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # what it stands between
         self,
         rules: Rules,
         executor: Executor,
         early: EarlyEnds,
         loop: asyncio.AbstractEventLoop,
         start_all: Callable[[Iterable[Delivered]], None],
+        lock: AbstractContextManager[Any],
     ) -> None:
         self.mailbox: Mailbox[Delivered] = Mailbox(rules)
         self._early = early
         self._loop = loop
         self._start_all = start_all
+        self._rules = rules
+        self._lock = lock
         self._is_rated = any(rule.rate for rule in rules.methods.values())
+        self._due: asyncio.TimerHandle | None = None
+        self._brake = Brake(rules.bound) if rules.bound and rules.policy == "wait" else None
         # Of an actor that runs one call at a time: those that run, more than one when some rest or were let in.
         self._is_single = rules.limit == 1 and not rules.groups
         self._heads: list[Delivered] = []
@@ -68,18 +77,42 @@ class Intake:
                 self._early.expect(call)
             outcome = self.mailbox.offer(call, request.method, way.group, way.priority, self._now())
         if self._is_single:
-            return self._offer_single(call, is_started=outcome == STARTS)
+            return self._offer_single(call, outcome)
+        if outcome != STARTS:
+            self._turned_away(call, outcome)
         return outcome == STARTS
 
-    def _offer_single(self, call: Delivered, *, is_started: bool) -> bool:
+    def _turned_away(self, call: Delivered, outcome: int) -> None:
+        """A call has not begun: it waits, perhaps for a rate, or in a full mailbox; or it or another one is dropped."""
+        if self._is_rated:
+            self._loop.call_soon(self._see_to_rates)
+        if outcome == REFUSED:
+            self._drop(call)
+        while self.mailbox.displaced:
+            self._drop(self.mailbox.displaced.pop())
+        if self._brake is not None and self.mailbox.is_full():
+            self._brake.pull(call.connection)
+
+    def _drop(self, call: Delivered) -> None:
+        name, bound = self._executor.name_of(call), self._rules.bound
+        call.reason = "dropped"
+        call.words = (
+            f"{name}() was not run: {bound} calls wait in the mailbox of the actor, which are as many as mailbox_size "
+            f"allows, and mailbox_policy is {self._rules.policy!r}"
+        )
+        self._early.answer(call)
+
+    def _offer_single(self, call: Delivered, outcome: int) -> bool:
         """Looks after a call to an actor that runs one at a time; returns whether it starts now."""
         way = call.request.way
         is_own = way is not None and self._watch.actor_id in way.chain
-        if not is_started and is_own and self._executor.is_reentrant(call.request.method):
+        is_started = outcome == STARTS
+        if outcome == WAITS and is_own and self._executor.is_reentrant(call.request.method):
             is_started = self.mailbox.let_in(call, self._now())
         if is_started:
             self._heads.append(call)
         else:
+            self._turned_away(call, outcome)
             self._watch.calls_wait(is_suspicious=is_own)
         return is_started
 
@@ -91,6 +124,10 @@ class Intake:
         if self._is_single:
             self._heads.remove(call)
             self._heads += following
+        if self._brake is not None:
+            self._brake.release(len(self.mailbox))
+        if self._is_rated:
+            self._loop.call_soon_threadsafe(self._see_to_rates)
         return following
 
     def resume(self, call: Delivered) -> None:
@@ -99,6 +136,58 @@ class Intake:
         self.mailbox.resume(request.method, "" if request.way is None else request.way.group)
         if self._is_single:
             self._heads.append(call)
+
+    def clear(self) -> None:
+        """Forgets the calls that wait."""
+        self.mailbox.clear()
+
+    # --- in the loop's thread -----------------------------------------------------------------------------------
+
+    def revoke(self, call: Delivered) -> bool:
+        """Forgets a call that waits; returns False when it does not wait."""
+        with self._lock:
+            was_waiting = self.mailbox.cancel(call)
+            if was_waiting and self._brake is not None:
+                self._brake.release(len(self.mailbox))
+        return was_waiting
+
+    def answer(self, connection: Connection, request: Room | Limit) -> None:
+        """Answers a caller who wants to know when there is room, or wants another number of calls to run."""
+        if isinstance(request, Limit):
+            self._set_limit(connection, request)
+            return
+        with self._lock:
+            if self._brake is None:
+                connection.reply_now(connection.peer.result(request.id, NONE))
+            else:
+                self._brake.ask(connection, request.id, len(self.mailbox))
+
+    def _set_limit(self, connection: Connection, request: Limit) -> None:
+        try:
+            with self._lock:
+                started = self.mailbox.set_limit(request.limit, request.group, self._now())
+                if not request.group:
+                    # Of several that run none is the one that the others wait for.
+                    self._is_single = False
+        except ValueError as error:
+            connection.reply_now(connection.peer.failure(request.id, dumps(error), is_pickled_error=True))
+        else:
+            connection.reply_now(connection.peer.result(request.id, NONE))
+            self._start_all(started)
+
+    def _see_to_rates(self) -> None:
+        """Starts what has waited for its rate alone, and comes back when the next one may start."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        with self._lock:
+            started = self.mailbox.due(monotonic())
+            if self._is_single:
+                self._heads += started
+            due = self.mailbox.next_due()
+        if due is not None:
+            self._due = self._loop.call_later(max(0.0, due - monotonic()), self._see_to_rates)
+        self._start_all(started)
 
     # --- what callers say, in the loop's thread -----------------------------------------------------------------
 

@@ -10,9 +10,11 @@ import ctypes
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from actorio._worker.delivered import Delivered
 
 # A signal that was sent to a running thread arrives within microseconds; this many seconds are an eternity.
@@ -26,6 +28,16 @@ class Interruptions:
         self._lock = threading.Lock()
         # The thread that runs a call, and whether it has been interrupted.
         self._running: dict[Delivered, tuple[int, bool]] = {}
+
+    def run(
+        self, call: Delivered, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Runs a method that may be interrupted, in this thread."""
+        self.begin(call)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            self.end(call)
 
     def begin(self, call: Delivered) -> None:
         """From here on the call may be interrupted; in its thread."""

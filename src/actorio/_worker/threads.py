@@ -11,10 +11,10 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from actorio._model.context import CURRENT_CALL
-from actorio._wire.messages import Call
+from actorio._wire.messages import Call, Limit, Room
 from actorio._worker.delivered import Delivered
 from actorio._worker.executor import ActorEndsError
 from actorio._worker.flowing import flow_in_thread
@@ -24,7 +24,7 @@ from actorio._worker.interruption import Interruptions
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from actorio._model.concurrency import Rules
@@ -58,10 +58,11 @@ class ThreadDispatcher:
         self._executor = executor
         self._end = end
         self.early = early(self)
-        self.intake = Intake(rules, executor, self.early, loop, self._start_all)
+        # Taken again by what a call does that is refused while it is held.
+        self._lock = threading.RLock()
+        self.intake = Intake(rules, executor, self.early, loop, self._start_all, self._lock)
         self._interruptions = Interruptions()
         self._meter = Meter()
-        self._lock = threading.Lock()
         # Calls that have been admitted and that no thread has taken yet, oldest first.
         self._admitted: deque[Delivered] = deque()
         # One entry for each call that arrived so: it wakes a thread. A busy thread may be quicker to take the call;
@@ -88,6 +89,10 @@ class ThreadDispatcher:
             self._meter.arrived += len(requests)
             for request, payload in requests:
                 if type(request) is not Call:
+                    if isinstance(request, Room | Limit):
+                        self._meter.arrived -= 1
+                        self.intake.answer(connection, request)
+                        continue
                     self._meter.answer(connection, request, self.intake.mailbox)
                     continue
                 call = Delivered(connection, request, payload)
@@ -116,8 +121,7 @@ class ThreadDispatcher:
 
     def revoke(self, call: Delivered) -> bool:
         """See `early.Dispatcher`."""
-        with self._lock:
-            return self.intake.mailbox.cancel(call)
+        return self.intake.revoke(call)
 
     def stop(self, call: Delivered) -> None:
         """See `early.Dispatcher`: a stream ends, and the method is interrupted if it allows that."""
@@ -198,7 +202,7 @@ class ThreadDispatcher:
         """
         with self._lock:
             self._is_closed = True
-            self.intake.mailbox.clear()
+            self.intake.clear()
             # Those that were admitted and not begun count as running.
             for call in self._admitted:
                 self.intake.ended(call)
@@ -219,7 +223,7 @@ class ThreadDispatcher:
         try:
             method, args, kwargs = executor.prepare(call)
             if method.is_interruptible:
-                value = self._run_interruptibly(call, method.function, args, kwargs)
+                value = self._interruptions.run(call, method.function, args, kwargs)
             else:
                 value = method.function(*args, **kwargs)
             if call.request.window:
@@ -231,12 +235,3 @@ class ThreadDispatcher:
         if started:
             meter.note(started)
         return frame
-
-    def _run_interruptibly(
-        self, call: Delivered, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Any:
-        self._interruptions.begin(call)
-        try:
-            return function(*args, **kwargs)
-        finally:
-            self._interruptions.end(call)

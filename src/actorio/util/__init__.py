@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from actorio.util.async_actor_pool import AsyncActorPool as AsyncActorPool
     from actorio.util.names import list_named_actors as list_named_actors
     from actorio.util.queue import Queue as Queue
+    from actorio.util.statistics import statistics as statistics
     from actorio.util.supervisor import Supervisor as Supervisor
 
 # Public name: (module, name there).
@@ -21,6 +22,7 @@ _PLACES = {
     "AsyncActorPool": ("actorio.util.async_actor_pool", "AsyncActorPool"),
     "Queue": ("actorio.util.queue", "Queue"),
     "Supervisor": ("actorio.util.supervisor", "Supervisor"),
+    "statistics": ("actorio.util.statistics", "statistics"),
     "list_named_actors": ("actorio.util.names", "list_named_actors"),
 }
 
