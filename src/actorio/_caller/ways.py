@@ -20,6 +20,9 @@ def way_onward(parent: RunningCall) -> Way:
         own = get_runtime_context().actor_id or ""
         way = parent.request.way
         parent.onward = onward = Way(chain=(own,)) if way is None else Way(way.deadline, (*way.chain, own))
+    if onward.deadline and parent.reason is not None:
+        # It cleans up, and for that has as long as it takes: its own time is up.
+        return Way(chain=onward.chain)
     return onward
 
 
