@@ -10,11 +10,12 @@ from actorio._caller.contexts import Contexts
 from actorio._caller.deadlines import Deadlines
 from actorio._caller.flows import StreamResult
 from actorio._caller.held import HeldCall
-from actorio._caller.pending import ERROR, Aside, PendingResult, result_of, running_loop
+from actorio._caller.pending import ERROR, Aside, PendingResult, result_of
 from actorio._caller.recent import Recent
 from actorio._caller.retries import RetriedResult
 from actorio._caller.several import split
 from actorio._caller.sources import has_generators, replace_generators
+from actorio._caller.wakers import running_loop
 from actorio._caller.ways import way_with
 from actorio._model.argument import OWN, has_references, take_references
 from actorio._model.errors import PendingCallsLimitExceeded, RaySystemError

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from actorio._caller.lane import Lane
-from actorio._caller.pending import running_loop
+from actorio._caller.wakers import running_loop
 
 if TYPE_CHECKING:
     import asyncio

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from actorio._caller.settling import SETTLER
 from actorio._caller.unread import READ, UnreadError
 from actorio._caller.waits import forget_wait, note_wait
+from actorio._caller.wakers import call_in, running_loop, waker_of
 from actorio._caller.ways import way_onward
 from actorio._model.context import CURRENT_CALL
 from actorio._model.errors import RayError, RaySystemError, UnserializableException
@@ -47,8 +48,6 @@ _LONGEST_END = 10.0
 _logger = logging.getLogger("actorio")
 # Of each thread: the results whose callbacks are to be called next, while it calls some.
 _CHAIN = threading.local()
-
-running_loop = asyncio._get_running_loop  # noqa: SLF001  # documented for speed: the public one raises when there is none
 
 
 class PendingResult:
@@ -257,7 +256,10 @@ class PendingResult:
     # --- waiting ------------------------------------------------------------------------------------------------
 
     def wait_async(self, ref: ObjectRef[Any] | None = None) -> Generator[Any, None, Any]:
-        """Waits on the running loop. Cancelled, it cancels the call, if nobody has ``ref`` but who waits here."""
+        """Waits on the running loop, asyncio's or trio's.
+
+        Cancelled, it cancels the call, if nobody has ``ref`` but who waits here.
+        """
         if self.state == PENDING:
             try:
                 yield from self.wait_done()
@@ -270,8 +272,8 @@ class PendingResult:
     def wait_done(self) -> Generator[Any, None, None]:
         """Does so without looking at the result."""
         if self.state == PENDING:
-            loop = asyncio.get_running_loop()
-            waker = _LoopWaker(loop)
+            loop = running_loop()
+            waker = waker_of(loop)
             self.add_callback(waker)
             self.see_to_pumping(loop)
             call = CURRENT_CALL.get()
@@ -279,10 +281,10 @@ class PendingResult:
                 note_wait(call, waker, (self,))
             try:
                 if HERE.resting is None:
-                    yield from waker.future
+                    yield from waker.wait()
                 else:
                     with HERE.resting():
-                        yield from waker.future
+                        yield from waker.wait()
             finally:
                 if call is not None:
                     forget_wait(call, waker)
@@ -395,26 +397,6 @@ class Aside:
         self._callback(result)
 
 
-class _LoopWaker:
-    """Wakes a task that awaits a result, from whichever thread completes it."""
-
-    __slots__ = ("future", "loop")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.future = loop.create_future()
-
-    def __call__(self, _pending: PendingResult) -> None:
-        if running_loop() is not self.loop:
-            _call_in(self.loop, self._wake)
-        elif not self.future.done():
-            self.future.set_result(None)
-
-    def _wake(self) -> None:
-        if not self.future.done():
-            self.future.set_result(None)
-
-
 class _LoopCallback:
     """Runs a callback on a loop; equal to its key."""
 
@@ -429,7 +411,7 @@ class _LoopCallback:
         if running_loop() is self.loop:
             self.callback()
         else:
-            _call_in(self.loop, self.callback)
+            call_in(self.loop, self.callback)
 
 
 class _Key:
@@ -448,11 +430,3 @@ class _Key:
 
     def __call__(self, _pending: PendingResult) -> None:
         raise AssertionError("a key is only looked for, never added")
-
-
-def _call_in(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
-    try:
-        loop.call_soon_threadsafe(callback)
-    except RuntimeError:
-        # The loop has closed, and whoever waited on it with it.
-        return

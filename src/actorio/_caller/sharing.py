@@ -11,7 +11,8 @@ from actorio._caller.flows import StreamResult
 from actorio._caller.ledger import Ledger, key_of, owner_in
 from actorio._caller.owner import SUBSCRIBE, OwnerServer
 from actorio._caller.owners import Owners
-from actorio._caller.pending import HERE, PendingResult, running_loop
+from actorio._caller.pending import HERE, PendingResult
+from actorio._caller.wakers import running_loop
 from actorio._model.actor_options import DEFAULT_WINDOW
 from actorio._model.context import get_runtime_context
 from actorio._model.errors import RaySystemError

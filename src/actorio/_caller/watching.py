@@ -1,11 +1,10 @@
-"""Watching an actor: events from the node's connection, handed to an event loop."""
+"""Watching an actor: events from the node's connection, handed to a task."""
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from actorio._caller.wakers import Inbox
 from actorio._model.event import ActorEvent
 
 if TYPE_CHECKING:
@@ -18,17 +17,11 @@ if TYPE_CHECKING:
 
 async def watch(node: NodeClient, actor_id: str) -> AsyncIterator[ActorEvent]:
     """Yields what happens to an actor, from its present state on, until it is dead or the session has ended."""
-    loop = asyncio.get_running_loop()
-    events: asyncio.Queue[ActorEvent | None] = asyncio.Queue()
-
-    def on_event(event: Event | None, certificate: DeathCertificate | None) -> None:
-        # In the thread that reads from the node. A loop that has closed listens no more.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(events.put_nowait, _public(event, certificate))
-
-    number = node.watch(actor_id, on_event)
+    # Filled in the thread that reads from the node.
+    events: Inbox[ActorEvent | None] = Inbox()
+    number = node.watch(actor_id, lambda event, certificate: events.put(_public(event, certificate)))
     try:
-        while (happened := await events.get()) is not None:
+        while (happened := await events.take()) is not None:
             yield happened
             if happened.kind == "died":
                 return

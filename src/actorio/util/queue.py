@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # So many calls may wait in the queue's actor at a time: each is a task on its loop, and not a thread.
 _WAITING = 1_000_000
+# What an ``await`` ends with that has not been cancelled; a task that nobody runs any more is closed.
+_ANSWERS = (Exception, GeneratorExit)
 
 
 class Empty(queue.Empty):
@@ -105,7 +107,9 @@ class Queue:
         place, ref = self._put(item, timeout, block=block)
         try:
             await _take_async(ref)
-        except asyncio.CancelledError:
+        except _ANSWERS:
+            raise
+        except BaseException:  # cancelled, as asyncio or trio does it
             self.actor.leave.remote(place)
             raise
 
@@ -154,7 +158,9 @@ class Queue:
         place, ref = self._get(timeout, block=block)
         try:
             return await _take_async(ref)
-        except asyncio.CancelledError:
+        except _ANSWERS:
+            raise
+        except BaseException:  # cancelled, as asyncio or trio does it
             self._leave(place, ref)
             raise
 
