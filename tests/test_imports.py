@@ -12,12 +12,14 @@ NOT_IN_AN_ACTOR = [
     "actorio.engines",
     "actorio._node",
     "actorio.testing",
+    "anyio",
     "click",
     "matplotlib",
     "mkdocs",
     "pytest",
     "ray",
     "rich",
+    "trio",
 ]
 
 

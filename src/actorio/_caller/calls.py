@@ -73,6 +73,16 @@ class Calls:
                 self.existing_contexts = Contexts()
             return self.existing_contexts
 
+    def pending_of(self, identity: ActorIdentity) -> list[PendingResult]:
+        """Returns the results of this process's calls to an actor that have not ended, whichever thread made them.
+
+        Those of streams are not among them: they end when somebody takes their items.
+        """
+        contexts = self.existing_contexts
+        sent = [] if contexts is None else contexts.pending_of(identity.address)
+        results = [*sent, *self._losses.unexplained(identity.actor_id)]
+        return [result for result in results if not result.window and not result.is_done()]
+
     def close(self) -> None:
         """Closes every connection to an actor: what is pending ends, and so do calls that come too late."""
         self._deadlines.close()

@@ -140,6 +140,12 @@ class Contexts:
         if lane is not None:
             lane.see_to_replies()
 
+    def pending_of(self, address: str) -> list[PendingResult]:
+        """Returns the results that are to come from an address, in every context."""
+        lanes = [context.lanes.get(address) for context in [self.threads, *list(self._loops.values())]]
+        lanes += [lane for lane in self._orphans if lane.address == address]
+        return [result for lane in lanes if lane is not None for result in lane.pending()]
+
     def sever(self, address: str) -> None:
         """Closes the lanes to an address, in every context."""
         for context in self._all():

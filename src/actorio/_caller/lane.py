@@ -311,6 +311,12 @@ class Lane:
 
     # --- the end ------------------------------------------------------------------------------------------------
 
+    def pending(self) -> list[PendingResult]:
+        """Returns the results of the calls that were made on this lane and have not ended."""
+        held = [call.result for call in list(self.held.calls)]
+        # A call that is being sent just now is in both.
+        return list(dict.fromkeys([*list(self._peer.open.values()), *held]))
+
     def is_idle(self) -> bool:
         """Is nothing pending and nothing left to send?"""
         return not self._peer.open and not self._out and not self.held

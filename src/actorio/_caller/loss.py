@@ -44,6 +44,8 @@ class Losses:
         self._node = node
         # How actors died for good: should the node be killed, nobody else knows.
         self._certificates: Recent[str, DeathCertificate] = Recent(_MAX_CERTIFICATES)
+        # Of which actors the node is being asked, and for which results: they end, or are sent again, when it answers.
+        self._asked: list[tuple[str, list[PendingResult]]] = []
 
     def explainer(self, identity: ActorIdentity) -> Explain:
         """Returns what a lane to this actor calls when it is lost."""
@@ -59,6 +61,10 @@ class Losses:
         """Ends a call that could not even be sent: nobody listens at the actor's address."""
         # A death from now on: an earlier one, after which it was restarted, does not explain this.
         self._ask(identity, [result], "", time.monotonic(), may_have_run=False)
+
+    def unexplained(self, actor_id: str) -> list[PendingResult]:
+        """Returns the results that were lost with an actor, and of which it is not known yet what becomes of them."""
+        return [result for asked_id, results in list(self._asked) if asked_id == actor_id for result in results]
 
     def _ask(
         self,
@@ -100,7 +106,14 @@ class Losses:
         except RaySystemError as error:
             tell(DeathCertificate(identity.actor_id, identity.definition.name, cause="node_lost", detail=str(error)))
         else:
-            node.ask_death(identity.actor_id, since, tell)
+            asked = identity.actor_id, results
+            self._asked.append(asked)
+
+            def hear(certificate: DeathCertificate | None) -> None:
+                tell(certificate)
+                self._asked.remove(asked)
+
+            node.ask_death(identity.actor_id, since, hear)
 
     def of_owner(self, results: list[PendingResult], complaint: str, _since: float, *, may_have_run: bool) -> None:  # noqa: ARG002  # a value is no call
         """Ends borrowed results whose owner has gone."""

@@ -52,6 +52,8 @@ class Pump:
         # Guards what is watched, the borrowed lanes and the demand.
         self._lock = threading.RLock()
         self._demand = 0
+        # Results that are waited for where nobody reads, each with the lane that was borrowed for it.
+        self._demanded: set[tuple[PendingResult, Lane | None]] = set()
         # Wakes the background thread. A queue and not an event: Ctrl-C must leave no lock behind.
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._background: threading.Thread | None = None
@@ -257,17 +259,25 @@ class Pump:
     # --- the background -----------------------------------------------------------------------------------------
 
     def pump_until_done(self, result: PendingResult, borrowed: Lane | None = None) -> None:
-        """Has the background thread read until ``result`` is done; ``borrowed`` is read meanwhile."""
+        """Has the background thread read until ``result`` is done; ``borrowed`` is read meanwhile.
+
+        Asked for again it does nothing: a result may be waited for, with a limit on the time, any number of times.
+        """
         with InterruptGate():
-            if borrowed is not None and not self._borrow(borrowed):
-                borrowed = None
+            key = result, borrowed
+            with self._lock:
+                if key in self._demanded:
+                    return
+                self._demanded.add(key)
+            is_borrowed = borrowed is not None and self._borrow(borrowed)
             with self._lock:
                 self._add_demand(1)
 
             def release(_: PendingResult) -> None:
-                if borrowed is not None:
+                if borrowed is not None and is_borrowed:
                     self._give_back(borrowed)
                 with self._lock:
+                    self._demanded.discard(key)
                     self._add_demand(-1)
 
             result.add_callback(Aside(release))

@@ -21,7 +21,7 @@ from actorio._caller.sharing import Sharing
 from actorio._caller.tasks import Tasks
 from actorio._caller.waiting import wait_until_done
 from actorio._caller.waits import waiting_for
-from actorio._caller.watching import watch
+from actorio._caller.watching import complete_at_end, watch
 from actorio._model.context import get_runtime_context
 from actorio._model.errors import GetTimeoutError, ObjectStoreFullError, RaySystemError
 from actorio._model.handle import ActorHandle, identity_of
@@ -164,6 +164,17 @@ class CallerRuntime:
         """Ends an actor gracefully, for good."""
         self.calls.check_session(identity)
         self.node().end(identity.actor_id)
+
+    def ended(self, identity: ActorIdentity) -> PendingResult:
+        """Returns a result that is there, as None, when an actor is dead for good."""
+        self.calls.check_session(identity)
+        result = PendingResult(next(self._numbers), None, f"the end of {identity.definition.name}")
+        complete_at_end(result, self.node(), identity.actor_id)
+        return result
+
+    def pending_of(self, identity: ActorIdentity) -> Sequence[PendingResult]:
+        """Returns the results of this process's calls to an actor that have not ended; those of streams excepted."""
+        return self.calls.pending_of(identity)
 
     def watch(self, identity: ActorIdentity) -> AsyncIterator[ActorEvent]:
         """Yields what happens to an actor, until it is dead."""

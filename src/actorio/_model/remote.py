@@ -20,6 +20,7 @@ from actorio._model.definition import ClassDefinition, MethodDefinition, is_gene
 from actorio._model.errors import ActorClassInheritanceException
 from actorio._model.options import validate, with_defaults
 from actorio._model.resources import needs_of
+from actorio._model.scope import ActorScope, check_scope
 from actorio._model.streams import ObjectRefGenerator, Stream
 from actorio._model.task import Task
 
@@ -70,6 +71,25 @@ class ActorClass:
         if self._payload is None:
             self._payload = current.pickle_definition(self._cls)
         return current.create(definition, self._payload, args, kwargs, options)
+
+    def scope(self, /, *args: Any, **kwargs: Any) -> ActorScope:
+        """Returns a block that has an actor of its own: ``async with Class.scope(...) as handle:``, or plain ``with``.
+
+        The actor is started where the block begins, as by `remote`, and has ended for good when the block has. At the
+        end of the block those of its calls are waited for that this process has made and that have not ended; then
+        the actor ends gracefully: its ``__ray_shutdown__`` runs. A block that is left by an exception, or cancelled,
+        waits for no call: they fail, and the actor has a second to end gracefully, then it is killed. The exception
+        goes on.
+
+        Streams are not waited for: take their items in the block. Should the actor die in the block, calls say so, and
+        the end of the block has nothing to do.
+
+        Raises:
+            ValueError: with ``lifetime="detached"`` or ``get_if_exists=True``, the actor would not be the block's own.
+            RuntimeError: ``with`` on the event loop of an async actor, or a second block.
+        """
+        check_scope(self._options, f"{self.__name__}.scope()")
+        return ActorScope(lambda: self.remote(*args, **kwargs))
 
     def options(self, **options: Any) -> ActorClass:
         """Returns this class with other options; those not named stay as they were.

@@ -201,6 +201,12 @@ class Runtime(Protocol):
     def end(self, identity: ActorIdentity) -> None:
         """Ends an actor gracefully, for good."""
 
+    def ended(self, identity: ActorIdentity) -> Pending:
+        """Returns a result that is there, as None, when an actor is dead for good, or its session is over."""
+
+    def pending_of(self, identity: ActorIdentity) -> Sequence[Pending]:
+        """Returns the results of this process's calls to an actor that have not ended; those of streams excepted."""
+
     def watch(self, identity: ActorIdentity) -> AsyncIterator[ActorEvent]:
         """Yields what happens to an actor."""
 

@@ -15,6 +15,7 @@ _INSTEAD = {
     "wait": "`done, pending = await asyncio.wait(refs)`",
     "Stream.__next__": "`async for value in stream`",
     "ObjectRefGenerator.__next__": "`async for ref in refs`",
+    "ActorClass.scope": "`async with` instead of `with`",
     "Queue.get": "`await queue.get_async()`",
     "Queue.put": "`await queue.put_async(item)`",
 }
