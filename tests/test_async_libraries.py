@@ -12,7 +12,7 @@ from tests.gates import Gates, Plain, double, fail
 import actorio
 from actorio._model import runtime
 from actorio.exceptions import ActorDiedError
-from actorio.util import Queue
+from actorio.util import AsyncActorPool, Queue
 from actorio.util.queue import Empty
 
 # How long anything may take, in seconds: only a test that fails takes so long.
@@ -331,7 +331,7 @@ async def test_a_cancelled_wait_for_an_event_ends_at_once(gates):
         await cancelled_wait(follow, gates.nothing.remote)
 
 
-# -- queues --------------------------------------------------------------------------------------------------------
+# -- queues and pools ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -372,3 +372,76 @@ async def test_a_cancelled_put_of_a_queue_puts_nothing(items):
         assert await items.get_async() == "first"
         with pytest.raises(Empty):
             await items.get_async(block=False)
+
+
+@pytest.mark.anyio
+async def test_a_pool_maps_values_over_its_actors(session):
+    pool = AsyncActorPool([Plain.remote() for _ in range(2)])
+
+    async def values():
+        for value in range(10):
+            yield value
+
+    def call(actor, value):
+        return actor.double.remote(value)
+
+    with anyio.fail_after(PATIENCE):
+        assert [result async for result in pool.map(call, range(10))] == [2 * value for value in range(10)]
+        assert sorted([r async for r in pool.map_unordered(call, values())]) == [2 * value for value in range(10)]
+        assert await pool.submit(call, 4) == 8
+
+
+@pytest.mark.anyio
+async def test_an_error_ends_a_map_at_its_place(session):
+    pool = AsyncActorPool([Plain.remote()])
+    got = []
+    with anyio.fail_after(PATIENCE):
+        with pytest.raises(ValueError, match="third"):
+            async for result in pool.map(call_or_fail, [1, 2, "third", 4]):
+                got.append(result)  # noqa: PERF401  # what came before the error counts
+        kept = [result async for result in pool.map(call_or_fail, [1, "second", 3], return_exceptions=True)]
+    assert got == [2, 4]
+    assert [kept[0], str(kept[1].cause), kept[2]] == [2, "second", 6]
+
+
+def call_or_fail(actor, value):
+    return actor.fail.remote(value) if isinstance(value, str) else actor.double.remote(value)
+
+
+@pytest.mark.anyio
+async def test_a_map_that_is_left_or_cancelled_gives_its_members_back(gates, gate):
+    pool = AsyncActorPool([gates], calls_per_actor=2)
+
+    def call(actor, value):
+        return actor.passed.remote(gate if value else f"{gate}, first", value)
+
+    async def take_all():
+        async with contextlib.aclosing(pool.map(call, [1, 2, 3])) as results:
+            async for _ in results:
+                pass
+
+    with anyio.fail_after(PATIENCE):
+        await cancelled_wait(take_all, gates.nothing.remote)
+        await gates.open.remote(f"{gate}, first")
+        async with contextlib.aclosing(pool.map(call, [0, 1, 2])) as results:
+            assert await anext(results) == 0
+        # Both of its places are free.
+        await gates.open.remote(gate)
+        assert [result async for result in pool.map(call, [1, 2])] == [1, 2]
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_submit_gives_its_place_to_the_next(gates, gate):
+    pool = AsyncActorPool([gates])
+
+    async def submit():
+        await pool.submit(lambda actor, _: actor.passed.remote(gate), None)
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+            group.start_soon(submit)
+            await gates.nothing.remote()
+            # It waits for the place of the first.
+            await cancelled_wait(submit, gates.nothing.remote)
+            await gates.open.remote(gate)
+        assert await pool.submit(lambda actor, _: actor.passed.remote(gate, "served"), None) == "served"

@@ -249,6 +249,8 @@ async def test_the_wait_at_the_end_of_a_block_can_be_cancelled(session, gates, g
 
 
 @pytest.mark.anyio
+# Once is enough: it takes the whole second.
+@pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_when_a_block_fails_a_clean_up_that_takes_too_long_is_cut_off(session, diary):
     async def begin(writer):
         await writer.note.remote("called")

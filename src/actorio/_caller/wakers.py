@@ -128,6 +128,10 @@ class Inbox(Generic[T]):
         self._items: deque[T] = deque()
         self._waker: Waker | None = None
 
+    def __bool__(self) -> bool:
+        """Is there an item?"""
+        return bool(self._items)
+
     def put(self, item: T) -> None:
         """Adds an item; from any thread."""
         self._items.append(item)
@@ -146,7 +150,40 @@ class Inbox(Generic[T]):
             self._waker = waker = waker_of(running_loop())
             if not self._items:
                 await Waiting(_asleep(waker))
+        return self.take_nowait()
+
+    def take_nowait(self) -> T:
+        """Removes the first item, which is there."""
         return self._items.popleft()
+
+
+class Flag:
+    """Is set once; any number of tasks wait for that, under whichever libraries."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._wakers: list[Waker] = []
+
+    def set(self) -> None:
+        """Wakes all who wait; from any thread."""
+        self._is_set = True
+        for waker in list(self._wakers):
+            waker()
+
+    async def wait(self) -> None:
+        """Waits until it is set.
+
+        Raises:
+            RuntimeError: no event loop runs in this thread.
+        """
+        while not self._is_set:
+            waker = waker_of(running_loop())
+            self._wakers.append(waker)
+            try:
+                if not self._is_set:
+                    await Waiting(_asleep(waker))
+            finally:
+                self._wakers.remove(waker)
 
 
 def _asleep(waker: Waker) -> Generator[Any, None, None]:

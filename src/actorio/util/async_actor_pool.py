@@ -1,24 +1,23 @@
 """`AsyncActorPool`: values go to the least loaded actor, results come with ``async for``. For asynchronous code.
 
-A map is one task that takes values and one task for each call under way; all of them end before the map does. Nothing
+A map is one job that takes values and one job for each call under way; all of them end before the map does. Nothing
 outlives a map, so a pool can be used by one event loop after another, and needs no closing of its own.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from actorio._caller.wakers import Inbox
+from actorio._model.handle import ActorHandle
 from actorio.util import members
 from actorio.util.flow import Flow, source_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-
-    from actorio._model.handle import ActorHandle
 
 V = TypeVar("V")
 # How many values may be under way or waiting to be consumed, for each call that can be made at the same time: while
@@ -67,7 +66,7 @@ class AsyncActorPool:
         # Calls under way by member; the one that was chosen last stands last.
         self._load = dict.fromkeys(listed, 0)
         # In the order of asking. Whoever is answered has its place counted already.
-        self._waiters: deque[asyncio.Future[ActorHandle]] = deque()
+        self._waiters: deque[Inbox[ActorHandle | Exception]] = deque()
         self._loss: members.Loss | None = None
 
     @property
@@ -175,18 +174,20 @@ class AsyncActorPool:
 
     async def _acquire(self) -> ActorHandle:
         """Waits for a place at the least loaded member. Cancelling gives it to the next who waits."""
-        waiter: asyncio.Future[ActorHandle] = asyncio.get_running_loop().create_future()
+        waiter: Inbox[ActorHandle | Exception] = Inbox()
         self._waiters.append(waiter)
         self._hand_out()
         try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.cancelled():
-                with contextlib.suppress(ValueError):
-                    self._waiters.remove(waiter)
-            elif waiter.exception() is None:
-                self._release(waiter.result())
+            answer = await waiter.take()
+        except BaseException:  # cancelled, as asyncio or trio does it
+            with contextlib.suppress(ValueError):
+                self._waiters.remove(waiter)
+            if waiter and isinstance(given := waiter.take_nowait(), ActorHandle):
+                self._release(given)
             raise
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def _release(self, member: ActorHandle) -> None:
         # One that has been replaced meanwhile is no longer counted.
@@ -198,17 +199,16 @@ class AsyncActorPool:
         """Gives free places to those who have waited longest, or the reason why there will be none."""
         while self._waiters:
             member = min(self._load, key=self._load.__getitem__, default=None)
-            if member is not None and self._load[member] >= self._limit:
-                return
-            waiter = self._waiters.popleft()
-            if waiter.done():
-                continue
-            if member is not None:
+            if member is None:
+                if self._loss is None:
+                    raise AssertionError("the last member of a pool leaves it for a reason")
+                self._waiters.popleft().put(self._loss.error("this call was not made."))
+            elif self._load[member] < self._limit:
                 # Last now, so that of equally loaded members each has its turn.
                 self._load[member] = self._load.pop(member) + 1
-                waiter.set_result(member)
-            elif self._loss is not None:
-                waiter.set_exception(self._loss.error("this call was not made."))
+                self._waiters.popleft().put(member)
+            else:
+                return
 
     def _replace(self, member: ActorHandle, error: Exception) -> None:
         if self._load.pop(member, None) is None:

@@ -5,12 +5,16 @@ It knows neither members nor references: to begin a call is to await ``acquire``
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from actorio._caller.wakers import Inbox
+from actorio.util import jobs
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+
+    from actorio.util.jobs import Job
 
 P = TypeVar("P")
 
@@ -25,7 +29,7 @@ class Outcome(NamedTuple):
 class Flow(Generic[P]):
     """Calls made from a source of values, and their outcomes.
 
-    All of it runs on one event loop. Between `start` and the end of `stop` it owns one task that takes values, and one
+    All of it runs on one event loop. Between `start` and the end of `stop` it owns one job that takes values, and one
     for each call under way.
 
     Args:
@@ -45,16 +49,19 @@ class Flow(Generic[P]):
     ) -> None:
         self._acquire = acquire
         self._call = call
-        self._room = asyncio.Semaphore(room)
+        # One for each value that there is room for.
+        self._room: Inbox[None] = Inbox()
+        for _ in range(room):
+            self._room.put(None)
         self._is_ordered = is_ordered
-        self._under_way: set[asyncio.Task[Outcome]] = set()
+        self._under_way: set[Job[Outcome]] = set()
         # In the order in which outcomes are given; None stands behind the last.
-        self._line: asyncio.Queue[asyncio.Task[Outcome] | None] = asyncio.Queue()
-        self._feeder: asyncio.Task[None] | None = None
+        self._line: Inbox[Job[Outcome] | None] = Inbox()
+        self._feeder: Job[None] | None = None
 
     def start(self, source: AsyncIterator[Any]) -> None:
         """Begins to take values; once."""
-        self._feeder = asyncio.create_task(self._feed(source))
+        self._feeder = jobs.start(self._feed(source))
 
     async def next(self) -> Outcome | None:
         """Waits for the next outcome; returns None behind the last.
@@ -63,38 +70,41 @@ class Flow(Generic[P]):
             Exception: no more values can be taken, or no more calls made, for this reason. Everything before it has
                 been given.
         """
-        task = await self._line.get()
-        if task is None:
+        job = await self._line.take()
+        if job is None:
             if self._feeder is not None:
-                await self._feeder
+                await self._feeder.wait()
+                self._feeder.result()
             return None
         if self._is_ordered:
-            await asyncio.wait([task])
-        self._room.release()
-        return task.result()
+            await job.wait()
+        self._room.put(None)
+        return job.result()
 
     async def stop(self) -> None:
-        """Takes no more values, waits for no more calls; returns when none of its tasks is left."""
-        tasks: list[asyncio.Task[Any]] = [*self._under_way]
+        """Takes no more values, waits for no more calls; returns when none of its jobs is left."""
+        left: list[Job[Any]] = [*self._under_way]
         if self._feeder is not None:
-            tasks.append(self._feeder)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            left.append(self._feeder)
+        for job in left:
+            job.cancel()
+        with jobs.shielded():
+            for job in left:
+                await job.wait()
 
     async def _feed(self, source: AsyncIterator[Any]) -> None:
         try:
             await self._take(source)
         finally:
             try:
-                if self._under_way:
-                    await asyncio.wait(self._under_way)
+                for job in list(self._under_way):
+                    await job.wait()
             finally:
-                self._line.put_nowait(None)
+                self._line.put(None)
 
     async def _take(self, source: AsyncIterator[Any]) -> None:
         while True:
-            await self._room.acquire()
+            await self._room.take()
             try:
                 value = await anext(source)
             except StopAsyncIteration:
@@ -102,13 +112,13 @@ class Flow(Generic[P]):
             self._begin(await self._acquire(), value)
 
     def _begin(self, place: P, value: Any) -> None:
-        task = asyncio.create_task(self._settle(place, value))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        job = jobs.start(self._settle(place, value))
+        self._under_way.add(job)
+        job.add_done_callback(self._under_way.discard)
         if self._is_ordered:
-            self._line.put_nowait(task)
+            self._line.put(job)
         else:
-            task.add_done_callback(self._line.put_nowait)
+            job.add_done_callback(self._line.put)
 
     async def _settle(self, place: P, value: Any) -> Outcome:
         try:
