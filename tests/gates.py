@@ -7,7 +7,7 @@ import actorio
 
 @actorio.remote
 class Gates:
-    """Calls wait at a gate of any name until it is opened."""
+    """Calls wait at a gate of any name until it is opened. One that is cancelled there opens `name, cancelled`."""
 
     def __init__(self):
         self.gates = {}
@@ -16,7 +16,11 @@ class Gates:
         return self.gates.setdefault(name, asyncio.Event())
 
     async def passed(self, name, value=None):
-        await self.gate(name).wait()
+        try:
+            await self.gate(name).wait()
+        except asyncio.CancelledError:
+            self.gate(f"{name}, cancelled").set()
+            raise
         if isinstance(value, Exception):
             raise value
         return value

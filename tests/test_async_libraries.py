@@ -148,6 +148,16 @@ async def wait_for(ref):
 
 
 @pytest.mark.anyio
+async def test_a_cancelled_await_of_what_nobody_else_holds_cancels_the_call(gates, gate):
+    async def call():
+        await gates.passed.remote(gate)
+
+    with anyio.fail_after(PATIENCE):
+        await cancelled_wait(call, gates.nothing.remote)
+        await gates.passed.remote(f"{gate}, cancelled")
+
+
+@pytest.mark.anyio
 async def test_a_limit_on_the_time_ends_the_await_and_nothing_else(gates, gate):
     ref = gates.passed.remote(gate, "not lost")
     with pytest.raises(TimeoutError), anyio.fail_after(SHORT):

@@ -13,7 +13,7 @@ from tests.programs import output_of
 import actorio
 from actorio._model import runtime
 from actorio._model.handle import identity_of
-from actorio.exceptions import ActorDiedError
+from actorio.exceptions import ActorDiedError, TaskCancelledError
 
 # How long anything may take, in seconds: only a test that fails takes so long.
 PATIENCE = 10
@@ -76,6 +76,14 @@ class Stubborn(PlainWriter):
     def __ray_shutdown__(self):
         self.note("cleaning up")
         threading.Event().wait()
+
+
+@actorio.remote
+class Asker:
+    async def ask(self, gates, gate):
+        waiting = gates.passed.remote(gate)
+        await gates.open.remote(f"{gate}, asked")
+        await waiting
 
 
 @actorio.remote
@@ -203,7 +211,8 @@ async def test_when_a_block_raises_its_actor_cleans_up_and_waits_for_no_call(ses
         writer, ref = await leave_by_error(Writer.scope(diary), begin)
         assert diary.read_text() == "called\ncleaned up\n"
         assert is_dead(writer)
-        with pytest.raises(ActorDiedError):
+        # It was cancelled, and then its actor ended: one of the two was quicker.
+        with pytest.raises((TaskCancelledError, ActorDiedError)):
             await ref
 
 
@@ -278,6 +287,19 @@ def test_a_block_that_is_closed_while_it_is_suspended_leaves_no_actor(session, d
     steps.send(None)
     steps.close()
     wait_for_the_end(handles[0])
+
+
+@pytest.mark.anyio
+async def test_when_a_block_raises_its_pending_calls_are_cancelled(session, gates, gate):
+    async def begin(own):
+        # Calls are cancelled with those that they have made.
+        ref = own.ask.remote(gates, gate)
+        await gates.passed.remote(f"{gate}, asked")
+        return ref
+
+    with anyio.fail_after(PATIENCE):
+        await leave_by_error(Asker.scope(), begin)
+        await gates.passed.remote(f"{gate}, cancelled")
 
 
 # -- in scripts ----------------------------------------------------------------------------------------------------

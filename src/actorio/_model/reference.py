@@ -23,7 +23,7 @@ T = TypeVar("T")
 class ObjectRef(Generic[T]):
     """A reference to the result of a call, or to a value that was `put`.
 
-    ``await ref`` gives the value or raises the call's error, on any event loop (asyncio or uvloop) in any thread.
+    ``await ref`` gives the value or raises the call's error, on any event loop (asyncio, uvloop, trio) in any thread.
     `actorio.get` does so for blocking code. Each read unpickles anew, so that two readers never share a mutable
     value. For what cancelling an ``await`` does see `__await__`.
 

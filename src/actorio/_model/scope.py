@@ -95,6 +95,9 @@ def _finish(current: Runtime, identity: ActorIdentity) -> Steps:
 
 def _break_off(current: Runtime, identity: ActorIdentity, error: BaseException) -> Steps:
     """Ends an actor soon, whatever it does."""
+    for pending in current.pending_of(identity):
+        # Those of others that its calls have made are cancelled, too, and nothing is made again.
+        current.cancel(pending, is_forced=False, is_recursive=True)
     current.end(identity)
     if isinstance(error, GeneratorExit):
         # Whatever runs the block is being closed, and nothing can be awaited in it any more: the node sees to the rest.
