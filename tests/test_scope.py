@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from tests.gates import Gates, Plain
-from tests.programs import output_of
+from tests.programs import output_of, wait_until
 
 import actorio
 from actorio._model import runtime
@@ -173,6 +173,27 @@ async def test_the_end_of_a_block_waits_for_a_call_that_is_made_again_after_a_cr
             writer.crash_once.remote("done")
         assert diary.read_text() == "crashed\ndone\ncleaned up\n"
         assert is_dead(writer)
+
+
+def test_calls_are_pending_from_whichever_thread_or_loop_until_they_end_and_streams_are_not(session, gate):
+    own = Gates.remote()
+
+    def pending():
+        return sorted(result.call for result in runtime.current().pending_of(identity_of(own)))
+
+    async def call_from_a_loop():
+        own.passed.remote(f"{gate}, loop")
+        await own.nothing.remote()
+
+    refs = [own.passed.remote(gate), own.passed.remote(own.passed.remote(gate))]
+    stream = own.items.stream(gate, 2)
+    anyio.run(call_from_a_loop)
+    assert pending() == ["Gates.passed"] * 4
+    actorio.get([own.open.remote(gate), own.open.remote(f"{gate}, loop")])
+    # The value that it has got is the name of a gate.
+    actorio.get([refs[0], own.open.remote(None), refs[1]], timeout=PATIENCE)
+    assert list(stream) == [0, 1]
+    assert wait_until(lambda: not pending())
 
 
 @pytest.mark.anyio

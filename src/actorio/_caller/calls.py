@@ -73,21 +73,21 @@ class Calls:
                 self.existing_contexts = Contexts()
             return self.existing_contexts
 
-    def pending_of(self, identity: ActorIdentity) -> list[PendingResult]:
-        """Returns the results of this process's calls to an actor that have not ended, whichever thread made them.
-
-        Those of streams are not among them: they end when somebody takes their items.
-        """
-        contexts = self.existing_contexts
-        sent = [] if contexts is None else contexts.pending_of(identity.address)
-        results = [*sent, *self._losses.unexplained(identity.actor_id)]
-        return [result for result in results if not result.window and not result.is_done()]
-
     def close(self) -> None:
         """Closes every connection to an actor: what is pending ends, and so do calls that come too late."""
         self._deadlines.close()
         # Made if there are none yet, so that a call which comes later finds them closed.
         self.contexts.close()
+
+    def pending_of(self, identity: ActorIdentity) -> list[PendingResult]:
+        """Returns the results of this process's calls to an actor that have not ended, whichever thread made them.
+
+        Those of streams are not among them: they end when somebody takes their items.
+        """
+        lanes = [] if self.existing_contexts is None else self.existing_contexts.lanes()
+        results = [result for lane in lanes if lane.address == identity.address for result in lane.pending()]
+        results += self._losses.unexplained(identity.actor_id)
+        return [result for result in dict.fromkeys(results) if not result.window and not result.is_done()]
 
     def made_in(self, parent: object) -> list[PendingResult]:
         """Returns the calls to actors that were made in a call of this process, and have not ended."""

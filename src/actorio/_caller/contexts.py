@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import asyncio
 
     from actorio._caller.lane import Explain, Lane
-    from actorio._caller.pending import PendingResult
 
 _FEW = 64
 
@@ -139,12 +138,6 @@ class Contexts:
         lane = self.threads.lanes.get(address)
         if lane is not None:
             lane.see_to_replies()
-
-    def pending_of(self, address: str) -> list[PendingResult]:
-        """Returns the results that are to come from an address, in every context."""
-        lanes = [context.lanes.get(address) for context in [self.threads, *list(self._loops.values())]]
-        lanes += [lane for lane in self._orphans if lane.address == address]
-        return [result for lane in lanes if lane is not None for result in lane.pending()]
 
     def sever(self, address: str) -> None:
         """Closes the lanes to an address, in every context."""

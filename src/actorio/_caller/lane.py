@@ -195,10 +195,13 @@ class Lane:
         """Asks what a call that was sent waits for."""
         self._note(probe)
 
+    def pending(self) -> list[PendingResult]:
+        """Returns the calls that have not ended, sent or not; one that is just being sent is there twice."""
+        return [*self._peer.open.values(), *(call.result for call in list(self.held.calls))]
+
     def made_in(self, parent: object) -> list[PendingResult]:
         """Returns the calls that were made in a call of this process, and have not ended."""
-        results = [*self._peer.open.values(), *(call.result for call in list(self.held.calls))]
-        return [result for result in results if result.parent is parent]
+        return [result for result in self.pending() if result.parent is parent]
 
     def count_pending(self) -> int:
         """Returns how many calls have not been answered, those among them that have not been sent."""
@@ -310,12 +313,6 @@ class Lane:
         """The pump has given the lane back to its loop."""
 
     # --- the end ------------------------------------------------------------------------------------------------
-
-    def pending(self) -> list[PendingResult]:
-        """Returns the results of the calls that were made on this lane and have not ended."""
-        held = [call.result for call in list(self.held.calls)]
-        # A call that is being sent just now is in both.
-        return list(dict.fromkeys([*list(self._peer.open.values()), *held]))
 
     def is_idle(self) -> bool:
         """Is nothing pending and nothing left to send?"""

@@ -110,8 +110,10 @@ class Losses:
             self._asked.append(asked)
 
             def hear(certificate: DeathCertificate | None) -> None:
-                tell(certificate)
-                self._asked.remove(asked)
+                try:
+                    tell(certificate)
+                finally:
+                    self._asked.remove(asked)
 
             node.ask_death(identity.actor_id, since, hear)
 

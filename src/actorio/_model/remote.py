@@ -78,8 +78,8 @@ class ActorClass:
         The actor is started where the block begins, as by `remote`, and has ended for good when the block has. At the
         end of the block those of its calls are waited for that this process has made and that have not ended; then
         the actor ends gracefully: its ``__ray_shutdown__`` runs. A block that is left by an exception, or cancelled,
-        waits for no call: they fail, and the actor has a second to end gracefully, then it is killed. The exception
-        goes on.
+        waits for no call: they are cancelled, and the actor has a second to end gracefully, then it is killed. The
+        exception goes on.
 
         Streams are not waited for: take their items in the block. Should the actor die in the block, calls say so, and
         the end of the block has nothing to do.
