@@ -1,13 +1,14 @@
 """Actors whose calls wait until they are told to go on; apart from their tests, which import more than they need."""
 
 import asyncio
+import warnings
 
 import actorio
 
 
 @actorio.remote
 class Gates:
-    """Calls wait at a gate of any name until it is opened. One that is cancelled there opens `name, cancelled`."""
+    """Calls wait at gates of any name until these are opened, and open some themselves: see `passed`."""
 
     def __init__(self):
         self.gates = {}
@@ -16,6 +17,7 @@ class Gates:
         return self.gates.setdefault(name, asyncio.Event())
 
     async def passed(self, name, value=None):
+        self.gate(f"{name}, begun").set()
         try:
             await self.gate(name).wait()
         except asyncio.CancelledError:
@@ -46,6 +48,33 @@ class Plain:
 
     def fail(self, text):
         raise ValueError(text)
+
+    def double_in_loop(self, backend, gates, name):
+        return double_in_loop(backend, gates, name)
+
+
+def double_in_loop(backend, gates, name):
+    """Double what comes through a gate, in a loop of its own, with another task beside it."""
+    import anyio
+
+    doubled = []
+
+    async def double_it():
+        doubled.append(2 * await gates.passed.remote(name, 21))
+
+    async def main():
+        async with anyio.create_task_group() as group:
+            group.start_soon(double_it)
+            await gates.open.remote(name)
+
+    with warnings.catch_warnings():
+        # In the main thread trio finds that somebody listens for signals already: the actor.
+        warnings.filterwarnings("ignore", "It looks like Trio's signal handling", RuntimeWarning)
+        anyio.run(main, backend=backend)
+    return doubled[0]
+
+
+double_in_loop_of_task = actorio.remote(double_in_loop)
 
 
 @actorio.remote

@@ -7,7 +7,7 @@ import threading
 import anyio
 import anyio.to_thread
 import pytest
-from tests.gates import Gates, Plain, double, fail
+from tests.gates import Gates, Plain, double, double_in_loop_of_task, fail
 
 import actorio
 from actorio._model import runtime
@@ -131,6 +131,12 @@ async def test_blocking_get_works_in_a_thread_and_in_the_loops_own(plain):
     assert actorio.get([plain.double.remote(value) for value in (1, 2)]) == [2, 4]
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_plain_actor_and_a_task_may_run_a_loop_of_either_library(plain, gates, gate, backend):
+    assert actorio.get(plain.double_in_loop.remote(backend, gates, gate), timeout=PATIENCE) == 42
+    assert actorio.get(double_in_loop_of_task.remote(backend, gates, next(names)), timeout=PATIENCE) == 42
+
+
 # -- cancelling ----------------------------------------------------------------------------------------------------
 
 
@@ -153,7 +159,7 @@ async def test_a_cancelled_await_of_what_nobody_else_holds_cancels_the_call(gate
         await gates.passed.remote(gate)
 
     with anyio.fail_after(PATIENCE):
-        await cancelled_wait(call, gates.nothing.remote)
+        await cancelled_wait(call, lambda: gates.passed.remote(f"{gate}, begun"))
         await gates.passed.remote(f"{gate}, cancelled")
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from actorio._caller.lane import Explain, Lane
+    from actorio._caller.pending import PendingResult
 
 _FEW = 64
 
