@@ -1,5 +1,6 @@
 """`Class.scope(...)`: an actor that lives as long as a block, and no longer, however the block is left."""
 
+import asyncio
 import itertools
 import os
 import threading
@@ -8,7 +9,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from tests.gates import Gates, Plain
-from tests.programs import output_of
+from tests.programs import output_of, wait_until
 
 import actorio
 from actorio._model import runtime
@@ -291,6 +292,28 @@ async def test_when_a_block_fails_a_clean_up_that_takes_too_long_is_cut_off(sess
         writer, _ = await leave_by_error(Stubborn.options(max_restarts=-1).scope(diary), begin)
         assert diary.read_text() == "called\ncleaning up\n"
         assert is_dead(writer)
+
+
+def test_a_task_that_is_cancelled_again_at_the_end_of_its_block_has_its_actor_killed(session, diary):
+    handles = []
+
+    async def block():
+        async with Stubborn.scope(diary) as stubborn:
+            handles.append(stubborn)
+            await stubborn.note.remote("called")
+            asyncio.current_task().cancel()
+            await asyncio.sleep(PATIENCE)
+
+    async def main():
+        task = asyncio.create_task(block())
+        assert await asyncio.to_thread(wait_until, lambda: diary.exists() and "cleaning up" in diary.read_text())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    wait_for_the_end(handles[0])
+    assert diary.read_text() == "called\ncleaning up\n"
 
 
 def test_a_block_that_is_closed_while_it_is_suspended_leaves_no_actor(session, diary):
