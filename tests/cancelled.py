@@ -1,6 +1,7 @@
 """Actors whose calls are ended early; apart from their tests, which import more than they need."""
 
 import asyncio
+import contextlib
 import time
 
 import actorio
@@ -67,13 +68,14 @@ class OnLoop(_Lives):
             return "caught"
 
     async def go_on(self, notes):
-        await notes.note.remote("began")
-        waiting = asyncio.ensure_future(notes.wait_for.remote("open"))
-        while not waiting.done():
-            try:
-                await asyncio.shield(waiting)
-            except asyncio.CancelledError:
-                continue
+        self.is_released = False
+        notes.note.remote("began")
+        while not self.is_released:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.001)
+
+    async def release(self):
+        self.is_released = True
 
     async def fail_at_the_end(self, notes):
         try:
@@ -147,3 +149,6 @@ class Caller:
     async def consume(self, actor, method, *args):
         async for _ in getattr(actor, method).stream(*args):
             pass
+
+    async def fire(self, actor, method, *args):
+        getattr(actor, method).remote(*args)

@@ -363,9 +363,9 @@ class Threads:
         self.limit = limit
         self.executor = executor_of(InThreads)
         self.codes = []
-        loop = asyncio.new_event_loop()
+        # For timers alone, which are not to ring here.
+        self.loop = loop = asyncio.new_event_loop()
         self.dispatcher = Mortal(loop, self.executor, Rules(limit), self._end, early(loop, self.executor))
-        loop.close()
         self.first = threading.Thread(target=self.dispatcher.work, name="actor-1", daemon=True)
 
     def _end(self, _dispatcher, end):
@@ -383,6 +383,7 @@ class Threads:
         for thread in threading.enumerate():
             if thread.name.startswith("actor-"):
                 thread.join(PATIENCE)
+        self.loop.close()
         assert self.codes == [3] * self.limit
         assert wire.answers == {}
 
@@ -428,6 +429,7 @@ def test_a_call_is_not_overtaken_because_its_thread_is_slow_to_start(monkeypatch
     for thread in threading.enumerate():
         if thread.name == "actor-2":
             thread.join(PATIENCE)
+    actor.loop.close()
     assert actor.codes == [3, 3]
     assert executor.instance.log.started == [0, 1, 2]
 
