@@ -10,7 +10,7 @@ import time
 
 import anyio
 import pytest
-from tests.cancelled import Caller, InThread, Notes, OnLoop
+from tests.cancelled import Caller, InThread, Notes, OnLoop, hold_processors
 
 import actorio
 from actorio.exceptions import RayTaskError, TaskCancelledError
@@ -351,25 +351,18 @@ def test_an_async_task_is_cancelled_where_it_awaits():
     actorio.get(notes.wait_for.remote("ended"))
 
 
-def test_a_task_that_waits_for_its_turn_is_not_run():
-    notes = Notes.remote()
+def test_a_task_that_waits_for_its_turn_is_not_run(tmp_path):
+    everything, gate, ran = actorio.cluster_resources()["CPU"], tmp_path / "gate", tmp_path / "ran"
+    held = hold_processors.options(num_cpus=everything).remote(gate)
 
-    @actorio.remote(num_cpus=actorio.cluster_resources()["CPU"])
-    def hold():
-        actorio.get(notes.note.remote("held"))
-        while "open" not in actorio.get(notes.all.remote()):
-            time.sleep(0.001)
-
-    @actorio.remote(num_cpus=actorio.cluster_resources()["CPU"])
+    @actorio.remote(num_cpus=everything)
     def work():
-        actorio.get(notes.note.remote("ran"))
+        ran.touch()
 
-    held = hold.remote()
-    actorio.get(notes.wait_for.remote("held"))
     assert "has not run" in cancelled(work.remote())
-    actorio.get(notes.note.remote("open"))
+    gate.touch()
     actorio.get(held)
-    assert "ran" not in actorio.get(notes.all.remote())
+    assert not ran.exists()
 
 
 def test_force_ends_the_process_of_a_task():

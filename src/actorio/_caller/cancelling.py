@@ -26,8 +26,17 @@ class Canceller:
         self._calls = calls
         self._tasks = tasks
 
-    def cancel(self, wanted: PendingResult, *, is_forced: bool = False, is_recursive: bool = True) -> None:
+    def cancel(
+        self,
+        wanted: PendingResult,
+        *,
+        is_forced: bool = False,
+        is_recursive: bool = True,
+        make_error: Callable[[], BaseException] | None = None,
+    ) -> None:
         """Has the call behind a result end; without effect on one that has ended. In any thread, without waiting.
+
+        The result ends when the call has; with ``make_error`` at once.
 
         Raises:
             ValueError: ``is_forced``, and it is no task.
@@ -44,6 +53,8 @@ class Canceller:
         # Whoever cancels knows how it ends.
         result.note_read()
         result.stop_trying()
+        if make_error is not None:
+            result.fail(make_error)
         if isinstance(result, TaskResult | TaskStream):
             self._tasks.cancel(result, is_forced=is_forced, is_recursive=is_recursive)
         elif result.lane is not None:
@@ -51,9 +62,7 @@ class Canceller:
 
     def give_up(self, result: PendingResult, make_error: Callable[[], BaseException] | None = None) -> None:
         """Nobody can get at the result any more, and somebody has waited for it; or it is to end with an error."""
-        self.cancel(result)
-        if make_error is not None:
-            result.fail(make_error)
+        self.cancel(result, make_error=make_error)
 
     def cancel_made_in(self, parent: object) -> None:
         """Has all calls end that were made in a call of this process, and have not ended yet."""
