@@ -36,6 +36,7 @@ PUBLIC = {
     "is_initialized",
     "kill",
     "method",
+    "methods_of",
     "put",
     "remote",
     "shutdown",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from actorio import util as util
     from actorio._model.context import get_runtime_context as get_runtime_context
     from actorio._model.handle import ActorHandle as ActorHandle
+    from actorio._model.handle import methods_of as methods_of
     from actorio._model.reference import ObjectRef as ObjectRef
     from actorio._model.remote import method as method
     from actorio._model.remote import remote as remote
@@ -72,6 +73,7 @@ _PLACES = {
     "is_initialized": ("actorio.engines.local", "is_initialized"),
     "cancel": ("actorio._model.verbs", "cancel"),
     "kill": ("actorio._model.verbs", "kill"),
+    "methods_of": ("actorio._model.handle", "methods_of"),
     "method": ("actorio._model.remote", "method"),
     "put": ("actorio._model.verbs", "put"),
     "remote": ("actorio._model.remote", "remote"),

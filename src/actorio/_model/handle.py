@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._model import runtime
 from actorio._model.actor_options import CALL_OPTIONS, CONCURRENCY, DEFAULT_WINDOW, Manner, Terms, check_stream
 from actorio._model.definition import ClassDefinition, MethodDefinition
+from actorio._model.generic import A_co, Generic
 from actorio._model.options import validate
 from actorio._model.streams import ObjectRefGenerator, Stream
 from actorio._model.travel import note
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from typing import TypeVar
 
+    from actorio._model import typed
     from actorio._model.event import ActorEvent
     from actorio._model.reference import ObjectRef
+
+    C = TypeVar("C", bound=type)
 
 _READY = MethodDefinition.of_function(lambda: None, name="__ray_ready__")
 _CALL = MethodDefinition.of_function(lambda function, *args, **kwargs: None, name="__ray_call__")  # noqa: ARG005  # the shape
@@ -93,12 +99,21 @@ class ActorIdentity:
         return _identity, (*what, self.is_ordered, self.terms)
 
 
-class ActorHandle:
+class ActorHandle(Generic[A_co]):
     """A handle on an actor: ``handle.method.remote(...)`` calls it. Handles are hashable, comparable and picklable.
 
     Attributes are the methods of the actor's class; anything else is an `AttributeError`. Safe to use from any
     thread and any event loop.
+
+    In annotations ``ActorHandle[Counter]``: see [Have calls checked](../how-to/types.md).
     """
+
+    if TYPE_CHECKING:
+        # What every actor has. `watch` is the user's where a class has such a method.
+        watch: Any
+        __ray_ready__: typed.ActorMethod[[], ObjectRef[bool]]
+        __ray_call__: typed.ActorMethod[..., ObjectRef[Any]]
+        __ray_terminate__: typed.ActorMethod[[], ObjectRef[None]]
 
     def __init__(self, identity: ActorIdentity) -> None:
         """Not for users: handles come from ``Class.remote(...)``."""
@@ -106,7 +121,7 @@ class ActorHandle:
             raise TypeError("handles are not made by hand: Class.remote(...) and get_actor(name) return them")
         self.__dict__["_actorio_identity"] = identity
 
-    def __getattr__(self, name: str) -> ActorMethod:
+    def __getattr__(self, name: str) -> typed.ActorMethod[..., Any]:
         identity: ActorIdentity = self.__dict__["_actorio_identity"]
         definition = identity.definition.methods.get(name) or _BUILT_IN.get(name)
         if definition is None and name in {"watch", "set_concurrency"}:
@@ -117,7 +132,7 @@ class ActorHandle:
         method = ActorMethod(identity, definition, name)
         # The next look-up finds it without coming here.
         self.__dict__[name] = method
-        return method
+        return method  # type: ignore[return-value]  # one class for all signatures
 
     def _watch(self) -> AsyncIterator[ActorEvent]:
         """Yields what happens to the actor: ``async for event in handle.watch()``.
@@ -179,6 +194,7 @@ class ActorHandle:
 class ActorMethod:
     """A method of an actor: ``.remote(...)`` calls it, ``.options(...)`` changes how."""
 
+    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]  # for annotations: see `typed`
     __slots__ = ("_arities", "_definition", "_identity", "_manner", "_name", "_options")
 
     def __init__(
@@ -314,6 +330,19 @@ def _identity(  # noqa: PLR0917  # as they were pickled
         terms=terms,
         hold=hold,
     )
+
+
+def methods_of(handle: ActorHandle[typed.Actor[C]]) -> C:
+    """Returns the handle, as a type checker without the plugin knows the methods that are marked with `method`.
+
+    ``methods_of(counter).add.remote(1)`` is ``counter.add.remote(1)``, with its parameter and its result checked.
+
+    Raises:
+        TypeError: not an actor's handle.
+    """
+    if not isinstance(handle, ActorHandle):
+        raise TypeError(f"methods_of() takes an actor's handle, not {type(handle).__name__}")
+    return handle  # type: ignore[return-value]  # what a class gives for a marked method is what its handle has
 
 
 def identity_of(handle: ActorHandle) -> ActorIdentity:

@@ -6,9 +6,10 @@ Awaitable from any event loop and waited for from any thread, any number of time
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from actorio._model import runtime
+from actorio._model.generic import Generic, T_co
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
 
     from actorio._model.runtime import Pending
 
-T = TypeVar("T")
 
-
-class ObjectRef(Generic[T]):
+class ObjectRef(Generic[T_co]):
     """A reference to the result of a call, or to a value that was `put`.
 
     ``await ref`` gives the value or raises the call's error, on any event loop (asyncio, uvloop, trio) in any thread.
@@ -39,7 +38,7 @@ class ObjectRef(Generic[T]):
         """Not for users: references come from ``.remote()`` and `put`."""
         self._pending = pending
 
-    def __await__(self) -> Generator[Any, None, T]:
+    def __await__(self) -> Generator[Any, None, T_co]:
         """Waits on the running loop.
 
         Cancelled, it cancels the call in the actor, when nobody else has the reference: ``await h.m.remote()`` leaves
@@ -48,7 +47,7 @@ class ObjectRef(Generic[T]):
         """
         return self._pending.wait_async(self)
 
-    def future(self) -> concurrent.futures.Future[T]:
+    def future(self) -> concurrent.futures.Future[T_co]:
         """Returns a new `concurrent.futures.Future` of the result; cancelling it does not cancel the call.
 
         It completes without anybody waiting. Its callbacks run one after the other in a thread for that purpose; they
@@ -57,7 +56,7 @@ class ObjectRef(Generic[T]):
         """
         return self._pending.future()
 
-    def as_future(self) -> asyncio.Future[T]:
+    def as_future(self) -> asyncio.Future[T_co]:
         """Returns an asyncio future of the result for the running loop, as Ray's deprecated method does."""
         return asyncio.wrap_future(self.future())
 
@@ -69,14 +68,14 @@ class ObjectRef(Generic[T]):
         """Returns False: a reference ends with a value or an error."""
         return False
 
-    def result(self) -> T:
+    def result(self) -> T_co:
         """Returns the value or raises the error of a reference that is done.
 
         Raises:
             asyncio.InvalidStateError: it is not done; ``await`` it or use `actorio.get`.
         """
         self._check_done()
-        value: T = self._pending.value()
+        value: T_co = self._pending.value()
         return value
 
     def exception(self) -> BaseException | None:
@@ -97,7 +96,7 @@ class ObjectRef(Generic[T]):
             raise asyncio.InvalidStateError(f"{self!r} is not done: `await` it, or use actorio.get()")
 
     def add_done_callback(
-        self, callback: Callable[[ObjectRef[T]], object], *, context: contextvars.Context | None = None
+        self, callback: Callable[[ObjectRef[T_co]], object], *, context: contextvars.Context | None = None
     ) -> None:
         """Calls ``callback(ref)`` on the running event loop, soon after the result is there.
 
@@ -107,7 +106,7 @@ class ObjectRef(Generic[T]):
         loop = asyncio.get_running_loop()
         self._pending.add_loop_callback(lambda: loop.call_soon(callback, self, context=context), callback)
 
-    def remove_done_callback(self, callback: Callable[[ObjectRef[T]], object]) -> int:
+    def remove_done_callback(self, callback: Callable[[ObjectRef[T_co]], object]) -> int:
         """Forgets a callback; returns how often it had been added."""
         return self._pending.discard_loop_callbacks(callback)
 

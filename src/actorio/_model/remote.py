@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
 
 from actorio._model import runtime
 from actorio._model.actor_options import (
@@ -25,12 +26,19 @@ from actorio._model.streams import ObjectRefGenerator, Stream
 from actorio._model.task import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+    from typing import Concatenate, ParamSpec, Unpack
 
+    from actorio._model import typed
     from actorio._model.handle import ActorHandle
+    from actorio._model.keywords import EveryKeyword, MethodKeywords, TaskKeywords
     from actorio._model.reference import ObjectRef
     from actorio._model.runtime import Runtime
     from actorio._model.supervision import Membership
+
+    P = ParamSpec("P")
+    C = TypeVar("C", bound=type)
+    T = TypeVar("T")
 
 
 class ActorClass:
@@ -38,6 +46,8 @@ class ActorClass:
 
     What `remote` returns for a class. It cannot be called or inherited from; inherit from the plain class.
     """
+
+    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]  # for annotations: see `typed`
 
     def __init__(self, cls: type, options: Mapping[str, Any]) -> None:
         self._cls = cls
@@ -136,6 +146,8 @@ class ActorClass:
 class RemoteFunction:
     """A function whose calls run in worker processes: ``.remote(...)``. What `remote` returns for a function."""
 
+    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]  # for annotations: see `typed`
+
     def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         self._function = function
         self._options = dict(options)
@@ -215,6 +227,28 @@ class RemoteFunction:
         return RemoteFunction, (self._function, self._options)
 
 
+@overload
+def remote(target: C, /) -> type[typed.Actor[C]]: ...  # type: ignore[overload-overlap]  # a class is a callable, too
+@overload
+def remote(target: Callable[P, Coroutine[Any, Any, T]], /) -> typed.RemoteFunction[P, ObjectRef[T]]: ...
+@overload
+def remote(  # type: ignore[overload-overlap]
+    target: Callable[P, Iterator[T] | AsyncIterator[T]], /
+) -> typed.RemoteFunction[P, ObjectRefGenerator[T]]: ...
+@overload
+def remote(target: Callable[P, T], /) -> typed.RemoteFunction[P, ObjectRef[T]]: ...
+@overload
+def remote(*, num_returns: None = None, **options: Unpack[EveryKeyword]) -> typed.Decorator: ...
+@overload
+def remote(
+    *, num_returns: Literal["streaming"], **options: Unpack[TaskKeywords]
+) -> typed.FunctionDecorator[ObjectRefGenerator[Any]]: ...
+@overload
+def remote(*, num_returns: Literal[0], **options: Unpack[TaskKeywords]) -> typed.FunctionDecorator[None]: ...  # type: ignore[overload-overlap]
+@overload
+def remote(*, num_returns: Literal[1], **options: Unpack[TaskKeywords]) -> typed.Decorator: ...  # type: ignore[overload-overlap]
+@overload
+def remote(*, num_returns: int, **options: Unpack[TaskKeywords]) -> typed.FunctionDecorator[list[ObjectRef[Any]]]: ...
 def remote(*args: Any, **options: Any) -> Any:
     """Makes a class an actor class, or a function a remote function. Use it bare, with options, or as a call.
 
@@ -237,24 +271,63 @@ def remote(*args: Any, **options: Any) -> Any:
     return lambda target: _make(target, options)
 
 
-def method(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+@overload
+def method(
+    function: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]], /
+) -> typed.Marked[P, Coroutine[Any, Any, T], ObjectRef[T]]: ...
+@overload
+def method(  # type: ignore[overload-overlap]  # a generator is a value, too
+    function: Callable[Concatenate[Any, P], Iterator[T]], /
+) -> typed.Marked[P, Iterator[T], ObjectRefGenerator[T]]: ...
+@overload
+def method(  # type: ignore[overload-overlap]
+    function: Callable[Concatenate[Any, P], AsyncIterator[T]], /
+) -> typed.Marked[P, AsyncIterator[T], ObjectRefGenerator[T]]: ...
+@overload
+def method(function: Callable[Concatenate[Any, P], T], /) -> typed.Marked[P, T, ObjectRef[T]]: ...
+@overload
+def method(function: classmethod[Any, P, T], /) -> typed.Marked[P, T, ObjectRef[T]]: ...
+@overload
+def method(*, num_returns: None = None, **options: Unpack[MethodKeywords]) -> typed.Mark: ...
+@overload
+def method(
+    *, num_returns: Literal["streaming"], **options: Unpack[MethodKeywords]
+) -> typed.MarkOfResults[ObjectRefGenerator[Any]]: ...
+@overload
+def method(*, num_returns: Literal[0], **options: Unpack[MethodKeywords]) -> typed.MarkOfResults[None]: ...  # type: ignore[overload-overlap]
+@overload
+def method(*, num_returns: Literal[1], **options: Unpack[MethodKeywords]) -> typed.Mark: ...  # type: ignore[overload-overlap]
+@overload
+def method(*, num_returns: int, **options: Unpack[MethodKeywords]) -> typed.MarkOfResults[list[ObjectRef[Any]]]: ...
+def method(*args: Any, **options: Any) -> Any:
     """Marks a method of an actor class with options for all its calls.
+
+    Without options, ``@method``, it changes nothing, and tells type checkers what `methods_of` gives.
 
     Raises:
         ValueError: no option, an unknown one, or a value out of range.
-        TypeError: a value of the wrong type.
+        TypeError: a value of the wrong type, or not a method.
     """
+    if args and (options or len(args) > 1):
+        raise TypeError("method() takes either one method, or options by keyword")
+    if args:
+        return _method(args[0])
     if not options:
-        raise ValueError("@method() needs at least one option")
+        raise ValueError("@method() needs at least one option: write @method to mark a method without any")
     given = validate(METHOD_OPTIONS, options, "@method()")
 
-    def mark(function: Callable[..., Any]) -> Callable[..., Any]:
-        if not callable(function) and not isinstance(function, classmethod):
-            raise TypeError(f"@method() marks a method, not {type(function).__name__}")
-        function.__actorio_method_options__ = given  # type: ignore[attr-defined]  # a mark on the user's function
+    def mark(function: Any) -> Any:
+        _method(function).__actorio_method_options__ = given
         return function
 
     return mark
+
+
+def _method(function: Any) -> Any:
+    """Returns what is to be marked, if it can be."""
+    if not callable(function) and not isinstance(function, classmethod):
+        raise TypeError(f"@method() marks a method, not {type(function).__name__}")
+    return function
 
 
 def _make(target: Any, options: Mapping[str, Any]) -> ActorClass | RemoteFunction:

@@ -7,17 +7,16 @@ from one: each gets the next that nobody has. Either can be sent to another proc
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from actorio._model import runtime
+from actorio._model.generic import Generic, T_co
 from actorio._model.reference import ObjectRef
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from actorio._model.runtime import Flow, Pending
-
-T = TypeVar("T")
 
 FLOW_BYTES = 64 << 20
 """How many bytes of items may be on their way, in all, though the window would let more."""
@@ -135,24 +134,24 @@ class _Items:
         return _passed_on, (type(self), *self._exported)
 
 
-class ObjectRefGenerator(_Items):
+class ObjectRefGenerator(_Items, Generic[T_co]):
     """The references of a stream's items, in their order: for ``for``, ``async for``, `next`, `anext` and `wait`.
 
     An error of the generator is the last reference, which raises it; then the stream ends. What nobody takes is freed
     with this object, and the generator is closed where it runs.
     """
 
-    def __iter__(self) -> ObjectRefGenerator:
+    def __iter__(self) -> ObjectRefGenerator[T_co]:
         return self
 
-    def __next__(self) -> ObjectRef[Any]:
+    def __next__(self) -> ObjectRef[T_co]:
         """Blocks until the next item is there."""
         return ObjectRef(self._next_item())
 
-    def __aiter__(self) -> ObjectRefGenerator:
+    def __aiter__(self) -> ObjectRefGenerator[T_co]:
         return self
 
-    async def __anext__(self) -> ObjectRef[Any]:
+    async def __anext__(self) -> ObjectRef[T_co]:
         """Waits for the next item. Safe to cancel: the item is there the next time."""
         return ObjectRef(await self._awaited_item())
 
@@ -173,27 +172,27 @@ class ObjectRefGenerator(_Items):
         return self._is_over or (self.next_ready() and self._flow.is_end(self._upcoming()))
 
 
-class Stream(_Items, Generic[T]):
+class Stream(_Items, Generic[T_co]):
     """The values of a stream, in their order: for ``async for`` and for ``for``. What the generator raises is raised.
 
     Leaving an ``async for`` drops it, which closes the generator where it runs; `close` does so at once, as does the
     end of ``async with`` and ``with``.
     """
 
-    def __iter__(self) -> Stream[T]:
+    def __iter__(self) -> Stream[T_co]:
         return self
 
-    def __next__(self) -> T:
+    def __next__(self) -> T_co:
         """Blocks until the next value is there."""
-        value: T = self._next_item().value()
+        value: T_co = self._next_item().value()
         return value
 
-    def __aiter__(self) -> Stream[T]:
+    def __aiter__(self) -> Stream[T_co]:
         return self
 
-    async def __anext__(self) -> T:
+    async def __anext__(self) -> T_co:
         """Waits for the next value. Safe to cancel: the value is there the next time."""
-        value: T = (await self._awaited_item()).value()
+        value: T_co = (await self._awaited_item()).value()
         return value
 
 

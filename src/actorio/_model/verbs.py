@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 T = TypeVar("T")
+Waited = TypeVar("Waited", bound="ObjectRef[Any] | ObjectRefGenerator[Any]")
 # A month, in seconds: epoll counts milliseconds in 31 bits.
 _LONGEST = 2_000_000.0
 
@@ -26,8 +27,8 @@ _LONGEST = 2_000_000.0
 def get(refs: ObjectRef[T], *, timeout: float | None = None, copy: bool = False, cancel: bool = False) -> T: ...
 @overload
 def get(
-    refs: Sequence[ObjectRef[Any]], *, timeout: float | None = None, copy: bool = False, cancel: bool = False
-) -> list[Any]: ...
+    refs: Sequence[ObjectRef[T]], *, timeout: float | None = None, copy: bool = False, cancel: bool = False
+) -> list[T]: ...
 def get(
     refs: ObjectRef[Any] | Sequence[ObjectRef[Any]],
     *,
@@ -67,13 +68,21 @@ def get(
     return _values(refs, timeout, copy=copy, cancels=cancel) if refs else []
 
 
+@overload
 def wait(
-    refs: list[ObjectRef[T]],
+    refs: list[ObjectRef[T]], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
+) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]: ...
+@overload
+def wait(
+    refs: list[Waited], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
+) -> tuple[list[Waited], list[Waited]]: ...
+def wait(
+    refs: list[Any],
     *,
     num_returns: int = 1,
     timeout: float | None = None,
     fetch_local: bool = True,  # noqa: ARG001  # as in Ray; on one machine every value is local
-) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]:
+) -> tuple[list[Any], list[Any]]:
     """Blocks until some of the references are done; a call that failed is done. Returns the done and the others.
 
     Both lists keep the order given. At most ``num_returns`` are returned as done. In asynchronous code write
@@ -125,7 +134,7 @@ def _wait_for_items(refs: list[Any], num_returns: int, timeout: float | None) ->
     return [given[ref] for ref in ready], [given[ref] for ref in others]
 
 
-def put(value: Any) -> ObjectRef[Any]:
+def put(value: T) -> ObjectRef[T]:
     """Keeps a copy of a value; returns a reference to it.
 
     Raises:
