@@ -11,15 +11,18 @@ NOT_IN_AN_ACTOR = [
     "actorio.cli",
     "actorio.engines",
     "actorio._node",
+    "actorio.mypy_plugin",
     "actorio.testing",
     "anyio",
     "click",
     "matplotlib",
     "mkdocs",
+    "mypy",
     "pytest",
     "ray",
     "rich",
     "trio",
+    "typing_extensions",
 ]
 
 

@@ -7,8 +7,9 @@ free actor are made when a result is fetched. In asynchronous code use `actorio.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
+from actorio._model.generic import A_co, Generic
 from actorio.util import members
 from actorio.util.calls import Call, first_done
 
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from actorio._model.handle import ActorHandle
+    from actorio._model.reference import ObjectRef
 
 V = TypeVar("V")
+R = TypeVar("R")
 
 
-class ActorPool:
+class ActorPool(Generic[A_co]):
     """A fixed set of actors that share calls: each has one at a time, the others wait for whoever is free first.
 
     Use it from one thread at a time, in a script, a task or the method of a plain actor.
@@ -38,7 +41,7 @@ class ActorPool:
         TypeError: something else than a handle is among them.
     """
 
-    def __init__(self, actors: Iterable[ActorHandle]) -> None:
+    def __init__(self, actors: Iterable[ActorHandle[A_co]]) -> None:
         self._idle = [members.checked(actor) for actor in actors]
         # In the order of submission.
         self._calls: list[Call] = []
@@ -47,7 +50,13 @@ class ActorPool:
         self._is_unordered = False
         self._loss: members.Loss | None = None
 
-    def map(self, fn: Callable[[ActorHandle, V], Any], values: Iterable[V]) -> Iterator[Any]:
+    @overload
+    def map(self, fn: Callable[[ActorHandle[A_co], V], ObjectRef[R]], values: Iterable[V]) -> Iterator[R]: ...
+    @overload
+    def map(
+        self, fn: Callable[[ActorHandle[A_co], V], list[ObjectRef[R]]], values: Iterable[V]
+    ) -> Iterator[list[R]]: ...
+    def map(self, fn: Callable[[ActorHandle[A_co], V], Any], values: Iterable[V]) -> Iterator[Any]:
         """Calls ``fn(actor, value)`` for each value; returns an iterator of the results in the values' order.
 
         All values are taken and submitted before it returns; results that nobody has fetched before are dropped, and
@@ -66,12 +75,18 @@ class ActorPool:
         self._submit_all(fn, values)
         return _Results(self.get_next)
 
-    def map_unordered(self, fn: Callable[[ActorHandle, V], Any], values: Iterable[V]) -> Iterator[Any]:
+    @overload
+    def map_unordered(self, fn: Callable[[ActorHandle[A_co], V], ObjectRef[R]], values: Iterable[V]) -> Iterator[R]: ...
+    @overload
+    def map_unordered(
+        self, fn: Callable[[ActorHandle[A_co], V], list[ObjectRef[R]]], values: Iterable[V]
+    ) -> Iterator[list[R]]: ...
+    def map_unordered(self, fn: Callable[[ActorHandle[A_co], V], Any], values: Iterable[V]) -> Iterator[Any]:
         """Does as `map`, but gives results as they come."""
         self._submit_all(fn, values)
         return _Results(self.get_next_unordered)
 
-    def submit(self, fn: Callable[[ActorHandle, V], Any], value: V) -> None:
+    def submit(self, fn: Callable[[ActorHandle[A_co], V], Any], value: V) -> None:
         """Calls ``fn(actor, value)`` with a free actor now, or keeps both until a fetched result frees one.
 
         Never blocks. What ``fn`` raises now is raised here and leaves the pool as it was; what it raises later is
@@ -149,7 +164,7 @@ class ActorPool:
         """Is there an idle actor? One whose result has not been fetched is not idle."""
         return bool(self._idle) and not self._queue
 
-    def push(self, actor: ActorHandle) -> None:
+    def push(self, actor: ActorHandle[A_co]) -> None:
         """Adds an actor, which takes a waiting call at once.
 
         Raises:
@@ -163,7 +178,7 @@ class ActorPool:
         self._loss = None
         self._send_queued()
 
-    def pop_idle(self) -> ActorHandle | None:
+    def pop_idle(self) -> ActorHandle[A_co] | None:
         """Removes an idle actor from the pool and returns it; None when all are busy."""
         return self._idle.pop() if self.has_free() else None
 
@@ -172,7 +187,7 @@ class ActorPool:
         calls = [call for call in self._calls if call.actor is not None]
         return {**self.__dict__, "_idle": self._idle[:], "_calls": calls, "_queue": deque()}
 
-    def _submit_all(self, fn: Callable[[ActorHandle, V], Any], values: Iterable[V]) -> None:
+    def _submit_all(self, fn: Callable[[ActorHandle[A_co], V], Any], values: Iterable[V]) -> None:
         self._idle += [call.actor for call in self._calls if call.actor is not None]
         self._calls.clear()
         self._queue.clear()

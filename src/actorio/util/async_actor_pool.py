@@ -9,23 +9,27 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from actorio._caller.wakers import Inbox
+from actorio._model.generic import A_co, Generic
 from actorio._model.handle import ActorHandle
 from actorio.util import members
 from actorio.util.flow import Flow, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+
+    from actorio._model.reference import ObjectRef
 
 V = TypeVar("V")
+R = TypeVar("R")
 # How many values may be under way or waiting to be consumed, for each call that can be made at the same time: while
 # a slow first result holds back the others of an ordered map, every actor has something to do.
 _AHEAD = 2
 
 
-class AsyncActorPool:
+class AsyncActorPool(Generic[A_co]):
     """A set of actors that share calls; each new call goes to the member with the fewest under way.
 
     Usable on any event loop, also in the methods of an async actor; by one loop at a time. Several maps and `submit`
@@ -49,9 +53,9 @@ class AsyncActorPool:
 
     def __init__(
         self,
-        actors: Iterable[ActorHandle],
+        actors: Iterable[ActorHandle[A_co]],
         *,
-        factory: Callable[[], ActorHandle] | None = None,
+        factory: Callable[[], ActorHandle[A_co]] | None = None,
         calls_per_actor: int = 1,
     ) -> None:
         listed = [members.checked(actor) for actor in actors]
@@ -66,17 +70,49 @@ class AsyncActorPool:
         # Calls under way by member; the one that was chosen last stands last.
         self._load = dict.fromkeys(listed, 0)
         # In the order of asking. Whoever is answered has its place counted already.
-        self._waiters: deque[Inbox[ActorHandle | Exception]] = deque()
+        self._waiters: deque[Inbox[ActorHandle[A_co] | Exception]] = deque()
         self._loss: members.Loss | None = None
 
     @property
-    def actors(self) -> list[ActorHandle]:
+    def actors(self) -> list[ActorHandle[A_co]]:
         """The members as they are now."""
         return list(self._load)
 
+    @overload
     def map(
         self,
-        fn: Callable[[ActorHandle, V], Any],
+        fn: Callable[[ActorHandle[A_co], V], Awaitable[R]],
+        values: Iterable[V] | AsyncIterable[V],
+        *,
+        return_exceptions: Literal[False] = False,
+    ) -> AsyncGenerator[R, None]: ...
+    @overload
+    def map(
+        self,
+        fn: Callable[[ActorHandle[A_co], V], list[ObjectRef[R]]],
+        values: Iterable[V] | AsyncIterable[V],
+        *,
+        return_exceptions: Literal[False] = False,
+    ) -> AsyncGenerator[list[R], None]: ...
+    @overload
+    def map(
+        self,
+        fn: Callable[[ActorHandle[A_co], V], Awaitable[R]],
+        values: Iterable[V] | AsyncIterable[V],
+        *,
+        return_exceptions: bool,
+    ) -> AsyncGenerator[R | Exception, None]: ...
+    @overload
+    def map(
+        self,
+        fn: Callable[[ActorHandle[A_co], V], list[ObjectRef[R]]],
+        values: Iterable[V] | AsyncIterable[V],
+        *,
+        return_exceptions: bool,
+    ) -> AsyncGenerator[list[R] | Exception, None]: ...
+    def map(
+        self,
+        fn: Callable[[ActorHandle[A_co], V], Any],
         values: Iterable[V] | AsyncIterable[V],
         *,
         return_exceptions: bool = False,
@@ -103,9 +139,41 @@ class AsyncActorPool:
         """
         return self._map(fn, source_of(values), is_ordered=True, return_exceptions=return_exceptions)
 
+    @overload
     def map_unordered(
         self,
-        fn: Callable[[ActorHandle, V], Any],
+        fn: Callable[[ActorHandle[A_co], V], Awaitable[R]],
+        values: Iterable[V] | AsyncIterable[V],
+        *,
+        return_exceptions: Literal[False] = False,
+    ) -> AsyncGenerator[R, None]: ...
+    @overload
+    def map_unordered(
+        self,
+        fn: Callable[[ActorHandle[A_co], V], list[ObjectRef[R]]],
+        values: Iterable[V] | AsyncIterable[V],
+        *,
+        return_exceptions: Literal[False] = False,
+    ) -> AsyncGenerator[list[R], None]: ...
+    @overload
+    def map_unordered(
+        self,
+        fn: Callable[[ActorHandle[A_co], V], Awaitable[R]],
+        values: Iterable[V] | AsyncIterable[V],
+        *,
+        return_exceptions: bool,
+    ) -> AsyncGenerator[R | Exception, None]: ...
+    @overload
+    def map_unordered(
+        self,
+        fn: Callable[[ActorHandle[A_co], V], list[ObjectRef[R]]],
+        values: Iterable[V] | AsyncIterable[V],
+        *,
+        return_exceptions: bool,
+    ) -> AsyncGenerator[list[R] | Exception, None]: ...
+    def map_unordered(
+        self,
+        fn: Callable[[ActorHandle[A_co], V], Any],
         values: Iterable[V] | AsyncIterable[V],
         *,
         return_exceptions: bool = False,
@@ -113,7 +181,11 @@ class AsyncActorPool:
         """Does as `map`, but gives results as they come."""
         return self._map(fn, source_of(values), is_ordered=False, return_exceptions=return_exceptions)
 
-    async def submit(self, fn: Callable[[ActorHandle, V], Any], value: V) -> Any:
+    @overload
+    async def submit(self, fn: Callable[[ActorHandle[A_co], V], Awaitable[R]], value: V) -> R: ...
+    @overload
+    async def submit(self, fn: Callable[[ActorHandle[A_co], V], list[ObjectRef[R]]], value: V) -> list[R]: ...
+    async def submit(self, fn: Callable[[ActorHandle[A_co], V], Any], value: V) -> Any:
         """Waits for a free member, calls ``fn(actor, value)`` and returns its result.
 
         Cancelling gives up the place in the queue, or the result.
@@ -124,7 +196,7 @@ class AsyncActorPool:
         """
         return await self._call(await self._acquire(), fn, value)
 
-    def push(self, actor: ActorHandle) -> None:
+    def push(self, actor: ActorHandle[A_co]) -> None:
         """Adds a member, which gets waiting calls at once.
 
         Raises:
@@ -141,7 +213,7 @@ class AsyncActorPool:
 
     async def _map(
         self,
-        fn: Callable[[ActorHandle, Any], Any],
+        fn: Callable[[ActorHandle[A_co], Any], Any],
         source: AsyncIterator[Any],
         *,
         is_ordered: bool,
@@ -162,7 +234,7 @@ class AsyncActorPool:
             outcome = None
             await flow.stop()
 
-    async def _call(self, member: ActorHandle, fn: Callable[[ActorHandle, Any], Any], value: Any) -> Any:
+    async def _call(self, member: ActorHandle[A_co], fn: Callable[[ActorHandle[A_co], Any], Any], value: Any) -> Any:
         try:
             return await _result(fn(member, value))
         except Exception as error:
@@ -172,9 +244,9 @@ class AsyncActorPool:
         finally:
             self._release(member)
 
-    async def _acquire(self) -> ActorHandle:
+    async def _acquire(self) -> ActorHandle[A_co]:
         """Waits for a place at the least loaded member. Cancelling gives it to the next who waits."""
-        waiter: Inbox[ActorHandle | Exception] = Inbox()
+        waiter: Inbox[ActorHandle[A_co] | Exception] = Inbox()
         self._waiters.append(waiter)
         self._hand_out()
         try:
@@ -189,7 +261,7 @@ class AsyncActorPool:
             raise answer
         return answer
 
-    def _release(self, member: ActorHandle) -> None:
+    def _release(self, member: ActorHandle[A_co]) -> None:
         # One that has been replaced meanwhile is no longer counted.
         if member in self._load:
             self._load[member] -= 1
@@ -210,7 +282,7 @@ class AsyncActorPool:
             else:
                 return
 
-    def _replace(self, member: ActorHandle, error: Exception) -> None:
+    def _replace(self, member: ActorHandle[A_co], error: Exception) -> None:
         if self._load.pop(member, None) is None:
             return
         self._loss = members.Loss(error)

@@ -12,7 +12,11 @@ from actorio._model.restarts import check_count, check_number
 from actorio._model.supervision import Membership
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    from actorio._model import typed
+
+    C = TypeVar("C", bound=type)
 
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
@@ -58,7 +62,9 @@ class Supervisor:
         self._window = check_number("Supervisor: window", window, _LEAST_WINDOW, _LONGEST_WINDOW)
         self._group_id = os.urandom(8).hex()
 
-    def supervise(self, actor_class: ActorClass, *, restart: RestartType = "permanent") -> ActorClass:
+    def supervise(
+        self, actor_class: type[typed.Actor[C]], *, restart: RestartType = "permanent"
+    ) -> type[typed.Actor[C]]:
         """Returns the actor class with this supervisor: actors that it makes are members, in the order of making.
 
         Options that say how often an actor is restarted have no effect on a member: the group's rules hold.
