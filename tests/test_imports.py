@@ -22,7 +22,6 @@ NOT_IN_AN_ACTOR = [
     "ray",
     "rich",
     "trio",
-    "typing_extensions",
 ]
 
 

@@ -603,6 +603,52 @@ def test_dir_lists_the_methods_and_those_of_every_actor(session):
     assert sorted(dir(Counter.remote())) == ["__init__", "__ray_call__", "__ray_ready__", "__ray_terminate__", "add"]
 
 
+def test_a_handle_s_class_is_written_in_annotations(session):
+    def use(counter: actorio.ActorHandle[Counter]) -> actorio.ObjectRef[int] | None: ...
+
+    assert use.__annotations__["counter"].__origin__ is actorio.ActorHandle
+    assert use.__annotations__["counter"].__args__ == (Counter,)
+    assert isinstance(Counter.remote(), actorio.ActorHandle)
+    assert actorio.actor.ActorMethod[[int], int].__origin__ is actorio.actor.ActorMethod
+    assert actorio.ObjectRefGenerator[int].__origin__ is actorio.ObjectRefGenerator
+
+
+def test_methods_of_a_handle_is_the_handle(session):
+    counter = Counter.remote(1)
+    assert actorio.methods_of(counter) is counter
+    with pytest.raises(TypeError, match="an actor's handle, not int"):
+        actorio.methods_of(5)
+
+
+@actorio.remote
+class Marked:
+    @actorio.method
+    def add(self, n):
+        return self.plain(n)
+
+    def plain(self, n):
+        return n + 1
+
+
+def test_a_mark_without_options_changes_nothing(session):
+    assert actorio.get(Marked.remote().add.remote(1)) == 2
+
+
+@pytest.mark.parametrize(
+    ("misuse", "error", "text"),
+    [
+        (lambda: actorio.method(5), TypeError, "marks a method, not int"),
+        (lambda: actorio.method(len, num_returns=2), TypeError, "either one method, or options"),
+        (actorio.method, ValueError, "needs at least one option"),
+        (lambda: actorio.method(num_returns=2)(5), TypeError, "marks a method, not int"),
+    ],
+    ids=["a number", "a method and options", "nothing", "a number, with options"],
+)
+def test_method_refuses(misuse, error, text):
+    with pytest.raises(error, match=text):
+        misuse()
+
+
 @actorio.remote
 class Holder:
     def __init__(self, handle=None):
