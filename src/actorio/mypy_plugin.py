@@ -49,7 +49,6 @@ _MARKED: Final = f"{_TYPED}.Marked"
 _FUNCTION: Final = f"{_TYPED}.RemoteFunction"
 _REFERENCE: Final = "actorio._model.reference.ObjectRef"
 _REFERENCES: Final = "actorio._model.streams.ObjectRefGenerator"
-_EVENT: Final = "actorio._model.event.ActorEvent"
 
 _CALLED: Final = frozenset({f"{_TYPED}.Remote.remote", f"{_TYPED}.Remote.stream", f"{_ACTOR_CLASS}.remote"})
 _DECORATOR: Final = f"{_TYPED}.Decorator.__call__"
@@ -114,8 +113,9 @@ class ActorioPlugin(Plugin):
         if actor is None:
             return context.default_attr_type
         symbol = actor.type.get(name)
-        if symbol is None and name == "watch":
-            return self._watch(context)
+        if symbol is None and (own := self.lookup_fully_qualified(f"{_HANDLE}._{name}")) is not None:
+            # `watch` is a method of the user's class, if there is one, and of every handle otherwise.
+            return _without_first(own.type) or context.default_attr_type
         if symbol is not None and _is_method(symbol.node):
             return self._method(name, actor, symbol.node, context)
         if not actor.type.fallback_to_any:
@@ -127,7 +127,7 @@ class ActorioPlugin(Plugin):
         marked = get_proper_type(node.var.type) if isinstance(node, Decorator) else None
         if isinstance(node, Decorator) and isinstance(marked, Instance) and marked.type.fullname == _MARKED:
             known = expand_type_by_instance(marked, map_instance_to_supertype(actor, node.var.info))
-            return self._instance(_METHOD, known.args[0], known.args[2]) if isinstance(known, Instance) else marked
+            return self._marked(known, node) if isinstance(known, Instance) else context.default_attr_type
         checker = context.api.expr_checker  # type: ignore[attr-defined]  # of the type checker that `api` is
         bound = get_proper_type(checker.analyze_external_member_access(name, actor, context.context))
         if not isinstance(bound, CallableType):
@@ -136,9 +136,13 @@ class ActorioPlugin(Plugin):
         plain = _without_variables(bound)
         return self._instance(_METHOD, _parameters_of(plain), self._given_by(plain, node))
 
-    def _watch(self, context: AttributeContext) -> Type:
-        events = context.api.named_generic_type("typing.AsyncIterator", [self._instance(_EVENT)])
-        return CallableType([], [], [], events, context.api.named_generic_type("builtins.function", []), name="watch")
+    def _marked(self, mark: Instance, node: Decorator) -> Type:
+        function = get_proper_type(node.func.type)
+        parameters = mark.args[0]
+        if node.func.is_static and isinstance(function, CallableType):
+            # The mark has taken the first parameter for `self`.
+            parameters = _parameters_of(function)
+        return self._instance(_METHOD, parameters, mark.args[2])
 
     def _with_references(self, context: AttributeContext) -> Type:
         if isinstance(context.type, FunctionLike):
@@ -186,16 +190,10 @@ class ActorioPlugin(Plugin):
 
     def _class_options(self, context: AttributeContext) -> Type:
         found = self.lookup_fully_qualified(f"{_ACTOR_CLASS}.options")
-        options = get_proper_type(found.type) if found is not None else None
-        if not isinstance(options, CallableType) or not isinstance(context.type, FunctionLike):
+        options = _without_first(found.type) if found is not None else None
+        if options is None or not isinstance(context.type, FunctionLike):
             return context.default_attr_type
-        return options.copy_modified(
-            arg_types=options.arg_types[1:],
-            arg_kinds=options.arg_kinds[1:],
-            arg_names=options.arg_names[1:],
-            ret_type=context.type,
-            variables=[],
-        )
+        return options.copy_modified(ret_type=context.type, variables=[])
 
     def _is_actor_class(self, fullname: str) -> bool:
         found = self.lookup_fully_qualified(fullname)
@@ -248,6 +246,16 @@ def _is_method(node: SymbolNode | None) -> bool:
 
 def _parameters_of(function: CallableType) -> Parameters:
     return Parameters(function.arg_types, function.arg_kinds, function.arg_names)
+
+
+def _without_first(method: Type | None) -> CallableType | None:
+    """Return the type of a bound method."""
+    function = get_proper_type(method)
+    if not isinstance(function, CallableType):
+        return None
+    return function.copy_modified(
+        arg_types=function.arg_types[1:], arg_kinds=function.arg_kinds[1:], arg_names=function.arg_names[1:]
+    )
 
 
 def _without_variables(function: CallableType) -> CallableType:

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from actorio._model import handle, keywords, remote
-from actorio._model.actor_options import ACTOR_OPTIONS, METHOD_OPTIONS, TASK_OPTIONS
+from actorio._model.actor_options import ACTOR_OPTIONS, CALL_OPTIONS, METHOD_OPTIONS, TASK_OPTIONS
 
 TYPED = Path(handle.__file__).with_name("typed.py")
 # It says what a call returns, so that it is written out in each signature.
 NOT_A_KEYWORD = {"num_returns"}
+# How a supervisor makes members.
+NOT_FOR_USERS = {"supervised"}
 
 
 def runtime_types(hint) -> set[type]:
@@ -31,8 +33,9 @@ def runtime_types(hint) -> set[type]:
         (ACTOR_OPTIONS, keywords.ActorKeywords),
         (TASK_OPTIONS, keywords.TaskKeywords),
         (METHOD_OPTIONS, keywords.MethodKeywords),
+        (CALL_OPTIONS, keywords.CallKeywords),
     ],
-    ids=["actors", "tasks", "methods"],
+    ids=["actors", "tasks", "methods", "calls"],
 )
 def test_type_checkers_know_each_option_and_its_types(table, known):
     options = {name: set(option.types) for name, option in table.items() if name not in NOT_A_KEYWORD}
@@ -50,9 +53,9 @@ def test_remote_knows_the_options_of_classes_and_of_functions():
     [(handle.ActorMethod, ["Remote"]), (remote.RemoteFunction, ["Remote"]), (remote.ActorClass, [])],
     ids=["methods", "functions", "classes"],
 )
-def test_what_type_checkers_know_is_there(known, bases):
+def test_type_checkers_know_what_there_is(known, bases):
     classes = {node.name: node.body for node in ast.parse(TYPED.read_text()).body if isinstance(node, ast.ClassDef)}
     body = [node for name in [known.__name__, *bases] for node in classes[name]]
-    names = {node.name for node in body if isinstance(node, ast.FunctionDef)}
-    assert names >= {"remote", "options"}
-    assert not {name for name in names if not hasattr(known, name)}
+    names = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    public = {name for name in vars(known) if not name.startswith("_")} - NOT_FOR_USERS
+    assert {name for name in names if not name.startswith("_")} == public

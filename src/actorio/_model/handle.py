@@ -109,8 +109,9 @@ class ActorHandle(Generic[A_co]):
     """
 
     if TYPE_CHECKING:
-        # What every actor has. `watch` is the user's where a class has such a method.
+        # What every actor has. The first two are the user's where a class has such methods.
         watch: Any
+        set_concurrency: Any
         __ray_ready__: typed.ActorMethod[[], ObjectRef[bool]]
         __ray_call__: typed.ActorMethod[..., ObjectRef[Any]]
         __ray_terminate__: typed.ActorMethod[[], ObjectRef[None]]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from actorio._model.restarts import RestartPolicy  # noqa: TC001  # whoever reads the hints needs it
+from actorio._model.concurrency import Policy  # noqa: TC001  # whoever reads the hints needs it
+from actorio._model.restarts import RestartPolicy  # noqa: TC001  # as above
 
 _Retried = bool | list[type[Exception]] | tuple[type[Exception], ...]
 
@@ -33,6 +34,12 @@ class ActorKeywords(_Resources, total=False):
     max_task_retries: int
     retry_exceptions: _Retried
     restart_policy: RestartPolicy | None
+    timeout: float | None
+    cancel_grace: float
+    max_pending_calls: int
+    mailbox_size: int | None
+    mailbox_policy: Policy
+    concurrency_groups: dict[str, int] | None
 
 
 class TaskKeywords(_Resources, total=False):
@@ -42,14 +49,28 @@ class TaskKeywords(_Resources, total=False):
     max_retries: int
     retry_exceptions: _Retried
     max_calls: int | None
+    timeout: float | None
 
 
-class MethodKeywords(TypedDict, total=False):
-    """Options of a method: see `actor_options.METHOD_OPTIONS`."""
+class CallKeywords(TypedDict, total=False):
+    """Options of a call: see `actor_options.CALL_OPTIONS`."""
 
     window: int
     max_task_retries: int
     retry_exceptions: _Retried
+    timeout: float | None
+    priority: int
+    concurrency_group: str | None
+
+
+class MethodKeywords(CallKeywords, total=False):
+    """Options of a method: see `actor_options.METHOD_OPTIONS`."""
+
+    max_concurrency: int | None
+    rate: str | None
+    thread: bool
+    interruptible: bool
+    reentrant: bool
 
 
 class EveryKeyword(ActorKeywords, TaskKeywords, total=False):

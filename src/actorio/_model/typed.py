@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, Never, ParamSpec, P
 
 from actorio._model.generic import Generic, P, R_co
 from actorio._model.handle import ActorHandle
-from actorio._model.keywords import ActorKeywords, MethodKeywords, TaskKeywords
+from actorio._model.keywords import ActorKeywords, CallKeywords, TaskKeywords
 from actorio._model.reference import ObjectRef
 from actorio._model.streams import ObjectRefGenerator, Stream
 
@@ -63,24 +63,25 @@ class Remote(Generic[P, R_co]):
 class ActorMethod(Remote[P, R_co]):
     """A method of an actor: ``.remote(...)`` calls it, ``.options(...)`` changes how."""
 
+    async def ready(self) -> None:
+        """Waits until a call may be made without being refused or piling up."""
+
     @overload
-    def options(self, *, num_returns: None = None, **options: Unpack[MethodKeywords]) -> ActorMethod[P, R_co]: ...
+    def options(self, *, num_returns: None = None, **options: Unpack[CallKeywords]) -> ActorMethod[P, R_co]: ...
     @overload
     def options(
-        self, *, num_returns: Literal["streaming"], **options: Unpack[MethodKeywords]
+        self, *, num_returns: Literal["streaming"], **options: Unpack[CallKeywords]
     ) -> ActorMethod[P, ObjectRefGenerator[Any]]: ...
     @overload
     def options(  # type: ignore[overload-overlap]  # the literals are told apart first
-        self, *, num_returns: Literal[0], **options: Unpack[MethodKeywords]
+        self, *, num_returns: Literal[0], **options: Unpack[CallKeywords]
     ) -> ActorMethod[P, None]: ...
     @overload
     def options(  # type: ignore[overload-overlap]
-        self, *, num_returns: Literal[1], **options: Unpack[MethodKeywords]
+        self, *, num_returns: Literal[1], **options: Unpack[CallKeywords]
     ) -> ActorMethod[P, ObjectRef[Any]]: ...
     @overload
-    def options(
-        self, *, num_returns: int, **options: Unpack[MethodKeywords]
-    ) -> ActorMethod[P, list[ObjectRef[Any]]]: ...
+    def options(self, *, num_returns: int, **options: Unpack[CallKeywords]) -> ActorMethod[P, list[ObjectRef[Any]]]: ...
     def options(self, **options: Any) -> Any: ...
 
 
@@ -166,6 +167,8 @@ class Mark(Protocol):
     """What ``method(...)`` returns, and ``method`` without options."""
 
     @overload
+    def __call__(self, function: classmethod[Any, Q, V], /) -> Marked[Q, V, ObjectRef[V]]: ...
+    @overload
     def __call__(
         self, function: Callable[Concatenate[Any, Q], Coroutine[Any, Any, V]], /
     ) -> Marked[Q, Coroutine[Any, Any, V], ObjectRef[V]]: ...
@@ -179,8 +182,6 @@ class Mark(Protocol):
     ) -> Marked[Q, AsyncIterator[V], ObjectRefGenerator[V]]: ...
     @overload
     def __call__(self, function: Callable[Concatenate[Any, Q], V], /) -> Marked[Q, V, ObjectRef[V]]: ...
-    @overload
-    def __call__(self, function: classmethod[Any, Q, V], /) -> Marked[Q, V, ObjectRef[V]]: ...
 
 
 class MarkOfResults(Protocol[R_co]):

@@ -44,6 +44,11 @@ class Counter:
     async def again(self, n: int) -> bytes:
         return b""
 
+    @actorio.method(timeout=2.0)
+    @classmethod
+    def of_class(cls, x: int) -> str:
+        return str(x)
+
     @actorio.method(num_return=2)  # E: mypy[call-overload,untyped-decorator] pyright[reportCallIssue]
     def misspelt(self) -> None:
         pass
@@ -59,6 +64,7 @@ assert_type(counter.ticks.stream(), Stream[float])
 assert_type(counter.pair.remote(3), list[ObjectRef[Any]])
 assert_type(counter.again.remote(3), ObjectRef[bytes])
 assert_type(counter.add.options(num_returns="streaming").remote(3), ObjectRefGenerator[Any])
+assert_type(counter.of_class.remote(3), ObjectRef[str])
 counter.add.remote("1")  # E: mypy[arg-type] pyright[reportCallIssue,reportArgumentType]
 counter.add.options(windw=3)  # E: mypy[call-overload] pyright[reportCallIssue]
 counter.add(1)  # E: mypy[operator] pyright[reportCallIssue]

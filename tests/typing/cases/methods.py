@@ -72,6 +72,11 @@ class Counter(Base):
     def static(x: int) -> str:
         return str(x)
 
+    @actorio.method(timeout=1.0)
+    @staticmethod
+    def static_in_time(x: int) -> bytes:
+        return bytes(x)
+
     @classmethod
     def of_class(cls, x: int) -> str:
         return str(x)
@@ -105,6 +110,7 @@ assert_type(counter.add.remote(1, 2, scale=0.5), ObjectRef[int])
 assert_type(counter.slow.remote(), ObjectRef[str])
 assert_type(counter.inherited.remote("key"), ObjectRef[bytes])
 assert_type(counter.static.remote(3), ObjectRef[str])
+assert_type(counter.static_in_time.remote(3), ObjectRef[bytes])
 assert_type(counter.of_class.remote(3), ObjectRef[str])
 assert_type(counter.again.remote(3), ObjectRef[bytes])
 assert_type(counter.pair.remote(3), list[ObjectRef[Any]])
@@ -168,6 +174,9 @@ async def main() -> None:
         assert_type(await each, float)
     async for event in counter.watch():
         assert_type(event, ActorEvent)
+    await counter.set_concurrency(2, group="io")
+    counter.set_concurrency("2")  # E: mypy[arg-type]
+    await counter.add.ready()
     assert_type(actorio.get([counter.add.remote(1)]), list[int])
 
 

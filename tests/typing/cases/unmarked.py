@@ -38,3 +38,5 @@ async def main() -> None:
         print(number)
     async for event in counter.watch():
         print(event)
+    await counter.set_concurrency(2, group="io")
+    await counter.add.ready()
