@@ -50,7 +50,9 @@ _FUNCTION: Final = f"{_TYPED}.RemoteFunction"
 _REFERENCE: Final = "actorio._model.reference.ObjectRef"
 _REFERENCES: Final = "actorio._model.streams.ObjectRefGenerator"
 
-_CALLED: Final = frozenset({f"{_TYPED}.Remote.remote", f"{_TYPED}.Remote.stream", f"{_ACTOR_CLASS}.remote"})
+# What an actor class has, and what that returns.
+_STARTS: Final = {"remote": _HANDLE, "scope": "actorio._model.scope.ActorScope"}
+_CALLED: Final = frozenset({f"{_TYPED}.Remote.remote", f"{_TYPED}.Remote.stream"})
 _DECORATOR: Final = f"{_TYPED}.Decorator.__call__"
 _SUPERVISE: Final = "actorio.util.supervisor.Supervisor.supervise"
 _ITERATORS: Final = frozenset({"typing.Generator", "typing.AsyncGenerator", "typing.Iterator", "typing.AsyncIterator"})
@@ -65,10 +67,11 @@ class ActorioPlugin(Plugin):
         return self._make_actor_class if fullname == _REMOTE else None
 
     def get_class_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
-        """A method of the class that is called ``remote`` or ``options`` is its handles' alone."""
+        """A method of the class that is called ``remote``, for example, is its handles' alone."""
         owner, _, name = fullname.rpartition(".")
-        hook = {"remote": self._with_references, "options": self._class_options}.get(name)
-        return hook if hook is not None and self._is_actor_class(owner) else None
+        if name not in {"options", *_STARTS} or not self._is_actor_class(owner):
+            return None
+        return self._class_options if name == "options" else partial(self._start, name)
 
     def get_function_signature_hook(self, fullname: str) -> Callable[[FunctionSigContext], FunctionLike] | None:
         """An actor class cannot be called."""
@@ -90,6 +93,8 @@ class ActorioPlugin(Plugin):
         owner, _, name = fullname.rpartition(".")
         if owner == _HANDLE and not name.startswith("__ray_"):
             return partial(self._method_of_handle, name)
+        if owner == _ACTOR_CLASS and name in _STARTS:
+            return partial(self._start, name)
         return self._with_references if fullname in _CALLED else None
 
     def _make_actor_class(self, context: ClassDefContext) -> bool:
@@ -144,14 +149,17 @@ class ActorioPlugin(Plugin):
             parameters = _parameters_of(function)
         return self._instance(_METHOD, parameters, mark.args[2])
 
+    def _start(self, name: str, context: AttributeContext) -> Type:
+        if not isinstance(context.type, FunctionLike):
+            return self._with_references(context)
+        # A decorated class: its constructors.
+        starts = [
+            self._call(context, constructor, self._instance(_STARTS[name], constructor.ret_type))
+            for constructor in context.type.items
+        ]
+        return starts[0] if len(starts) == 1 else Overloaded(starts)
+
     def _with_references(self, context: AttributeContext) -> Type:
-        if isinstance(context.type, FunctionLike):
-            # A decorated class: its constructors.
-            starts = [
-                self._call(context, constructor, self._instance(_HANDLE, constructor.ret_type))
-                for constructor in context.type.items
-            ]
-            return starts[0] if len(starts) == 1 else Overloaded(starts)
         call = get_proper_type(context.default_attr_type)
         parameters = get_proper_type(call.args[0]) if isinstance(call, Instance) and call.args else None
         if not isinstance(call, Instance) or not isinstance(parameters, Parameters):

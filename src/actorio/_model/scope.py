@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from actorio._model import runtime
+from actorio._model.generic import A_co, Generic
 from actorio._model.handle import identity_of
 from actorio._model.reference import ObjectRef
 from actorio._model.streams import Waiting
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _PATIENCE = 1.0
 
 
-class ActorScope:
+class ActorScope(Generic[A_co]):
     """What `ActorClass.scope` returns: ``async with`` or ``with`` starts the actor, and the end of the block ends it.
 
     For one block. Cancelling is safe at any time: the actor ends nevertheless.
@@ -38,12 +39,12 @@ class ActorScope:
         start: starts the actor.
     """
 
-    def __init__(self, start: Callable[[], ActorHandle]) -> None:
-        self._start: Callable[[], ActorHandle] | None = start
+    def __init__(self, start: Callable[[], ActorHandle[A_co]]) -> None:
+        self._start: Callable[[], ActorHandle[A_co]] | None = start
         # Kept for the block, which need not keep it itself.
-        self._handle: ActorHandle | None = None
+        self._handle: ActorHandle[A_co] | None = None
 
-    async def __aenter__(self) -> ActorHandle:
+    async def __aenter__(self) -> ActorHandle[A_co]:
         return self._begin()
 
     async def __aexit__(
@@ -51,7 +52,7 @@ class ActorScope:
     ) -> None:
         await _wait_on_loop(self._end(error))
 
-    def __enter__(self) -> ActorHandle:
+    def __enter__(self) -> ActorHandle[A_co]:
         runtime.current().blocking("ActorClass.scope")
         return self._begin()
 
@@ -60,7 +61,7 @@ class ActorScope:
     ) -> None:
         _wait_in_thread(self._end(error))
 
-    def _begin(self) -> ActorHandle:
+    def _begin(self) -> ActorHandle[A_co]:
         start, self._start = self._start, None
         if start is None:
             raise RuntimeError("a scope is for one block: call Class.scope(...) again for another actor")

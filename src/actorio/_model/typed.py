@@ -17,6 +17,7 @@ from actorio._model.generic import Generic, P, R_co
 from actorio._model.handle import ActorHandle
 from actorio._model.keywords import ActorKeywords, CallKeywords, TaskKeywords
 from actorio._model.reference import ObjectRef
+from actorio._model.scope import ActorScope
 from actorio._model.streams import ObjectRefGenerator, Stream
 
 if not TYPE_CHECKING:
@@ -116,6 +117,11 @@ class ActorClass(ABCMeta):
     @property
     def remote(cls: type[Actor[Callable[Q, V]]]) -> RemoteCall[Q, ActorHandle[V]]:
         """Starts an actor; returns its handle at once."""
+        raise NotImplementedError
+
+    @property
+    def scope(cls: type[Actor[Callable[Q, V]]]) -> RemoteCall[Q, ActorScope[V]]:
+        """Returns a block that has an actor of its own."""
         raise NotImplementedError
 
     def options(cls: type[Actor[C]], /, **options: Unpack[ActorKeywords]) -> type[Actor[C]]:

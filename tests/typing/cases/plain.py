@@ -92,6 +92,10 @@ start(Counter)
 twice(Supervisor().supervise(Counter, restart="transient").remote(1, step=2))
 
 
+with Counter.scope(5) as block:
+    twice(block)
+
+
 # -- functions -----------------------------------------------------------------------------------------------------
 
 
@@ -173,6 +177,10 @@ assert_type(done, list[ObjectRefGenerator[int]])
 
 
 async def main() -> None:
+    async with Counter.options(name="block").scope(5, step=2) as scoped:
+        twice(scoped)
+    async with Counter.scope("5"):  # E: mypy[arg-type] pyright[reportCallIssue,reportArgumentType]
+        pass
     assert_type(await ref, int)
     assert_type(await asyncio.gather(ref, fetch.remote("url")), tuple[int, bytes])
     assert_type(await asyncio.wait_for(ref, 1), int)
