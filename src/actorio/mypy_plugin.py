@@ -66,6 +66,10 @@ class ActorioPlugin(Plugin):
         """Decorated classes become actor classes."""
         return self._make_actor_class if fullname == _REMOTE else None
 
+    def get_base_class_hook(self, fullname: str) -> Callable[[ClassDefContext], None] | None:
+        """An actor class cannot be inherited from. In its own module mypy finds the metaclass out of place."""
+        return _refuse_heir if self._is_actor_class(fullname) else None
+
     def get_class_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
         """A method of the class that is called ``remote``, for example, is its handles' alone."""
         owner, _, name = fullname.rpartition(".")
@@ -224,6 +228,10 @@ def _refuse_call(context: FunctionSigContext) -> FunctionLike:
         code=OPERATOR,
     )
     return context.default_signature
+
+
+def _refuse_heir(context: ClassDefContext) -> None:
+    context.api.fail("An actor class cannot be inherited from: inherit from the plain class", context.reason)
 
 
 def _same_class(context: MethodContext) -> Type:

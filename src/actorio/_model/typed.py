@@ -11,7 +11,19 @@ from __future__ import annotations
 
 from abc import ABCMeta
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, Never, ParamSpec, Protocol, TypeVar, Unpack, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Literal,
+    Never,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    Unpack,
+    final,
+    overload,
+)
 
 from actorio._model.generic import Generic, P, R_co
 from actorio._model.handle import ActorHandle
@@ -131,7 +143,8 @@ class ActorClass(ABCMeta):
         raise NotImplementedError
 
 
-class Actor(Protocol[C_co], metaclass=ActorClass):
+@final
+class Actor(Protocol[C_co], metaclass=ActorClass):  # type: ignore[misc]  # it has no instances of its own
     """The type of a decorated class in annotations: that of its undecorated instances, whose class is ``C_co``."""
 
     @property  # type: ignore[misc]  # an object's class can be set, in theory

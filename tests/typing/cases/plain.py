@@ -43,6 +43,10 @@ class Misspelt:
     pass
 
 
+class Heir(Counter):  # E: mypy[metaclass] pyright[reportGeneralTypeIssues]
+    pass
+
+
 # -- starting actors -----------------------------------------------------------------------------------------------
 
 counter = Counter.remote(5)
