@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from actorio._caller.arguments import blame_arguments, dump_arguments
+from actorio._caller.carrying import take_along
 from actorio._caller.contexts import Contexts
 from actorio._caller.deadlines import Deadlines
 from actorio._caller.flows import StreamResult
@@ -19,6 +20,7 @@ from actorio._caller.wakers import running_loop
 from actorio._caller.ways import way_with
 from actorio._model.argument import OWN, has_references, take_references
 from actorio._model.errors import PendingCallsLimitExceeded, RaySystemError
+from actorio._model.propagation import CARRIED
 from actorio._model.reference import ObjectRef
 from actorio._model.runtime import of_handles
 from actorio._model.streams import Waiting
@@ -130,7 +132,7 @@ class Calls:
             take_notes()
             raise
         result = PendingResult(next(self._numbers), lane, method)
-        if manner is not None or result.way is not None:
+        if manner is not None or result.way is not None or CARRIED.is_on:
             self.set_way(result, manner, identity)
         if lane is None:
             self._losses.never_connected(identity, result)
@@ -145,9 +147,10 @@ class Calls:
         return ObjectRef(result)
 
     def set_way(self, result: PendingResult, manner: Manner | None, identity: ActorIdentity | None = None) -> None:
-        """Notes how a call is to be run, and watches over its deadline.
+        """Notes how a call is to be run and what it takes along, and watches over its deadline.
 
         Raises:
+            UnpicklableError: a context variable's value cannot be pickled.
             PendingCallsLimitExceeded: too many calls of this process to the actor are pending.
         """
         if manner is not None:
@@ -156,6 +159,8 @@ class Calls:
                 if identity.terms.bound and running_loop() is None:
                     self._wait_for_room(identity)
             result.way = way_with(result.way, manner)
+        if CARRIED.is_on:
+            take_along(result)
         if result.way is not None and result.way.deadline:
             self._deadlines.watch(result)
 
@@ -315,7 +320,7 @@ class Calls:
         lane = self._lane(identity, running_loop())
         payload = dump_arguments(args, kwargs, method)
         result = PendingResult(next(self._numbers), lane, method)
-        if manner is not None or result.way is not None:
+        if manner is not None or result.way is not None or CARRIED.is_on:
             self.set_way(result, manner, identity)
         if lane is None:
             self._losses.never_connected(identity, result)

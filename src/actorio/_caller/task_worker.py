@@ -14,7 +14,7 @@ from actorio._transport.loops import new_loop
 from actorio._wire.payload import loads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 
 HELPERS: Final = object()
 """Threads that tasks have started, and that wait."""
@@ -58,13 +58,16 @@ class TaskWorker:
             function = self._functions[payload] = loads(payload)
             # What it needs has been imported.
             self.on_load()
+        call = CURRENT_CALL.get()
+        if call is not None:
+            call.entitle(getattr(function, "__name__", ""))
         value = function(*args, **kwargs)
         if inspect.isasyncgen(value):
             return self._in_turn(value)
         return self._wait_for(value) if inspect.iscoroutine(value) else value
 
-    def _wait_for(self, value: Awaitable[Any]) -> Any:
-        """Returns what a coroutine does, which runs on the worker's loop."""
+    def _wait_for(self, value: Coroutine[Any, Any, Any], context: contextvars.Context | None = None) -> Any:
+        """Returns what a coroutine does, which runs on the worker's loop, in ``context`` or in a copy of this one."""
         call, here = CURRENT_CALL.get(), {}
 
         async def run() -> Any:
@@ -73,7 +76,7 @@ class TaskWorker:
                 call.on_cancel = cancel
                 if call.reason is not None:
                     cancel()
-            return await value
+            return await (value if context is None else asyncio.create_task(value, context=context))
 
         def cancel() -> None:
             if here["task"] is not None:
@@ -94,15 +97,17 @@ class TaskWorker:
 
     def _in_turn(self, items: AsyncGenerator[Any, Any]) -> Iterator[Any]:
         """Returns the items of an asynchronous generator, which runs on the worker's loop, one by one."""
+        # One context for all of its steps: what it sets in one is there in the next.
+        context = contextvars.copy_context()
         try:
             while True:
                 try:
-                    item = self._wait_for(anext(items))
+                    item = self._wait_for(_next(items), context)
                 except StopAsyncIteration:
                     return
                 yield item
         finally:
-            self._wait_for(items.aclose())
+            self._wait_for(_close(items), context)
 
     def loop_thread(self) -> int | None:
         """Returns the thread of the loop that asynchronous tasks share, None when there is none."""
@@ -121,6 +126,14 @@ class TaskWorker:
         """Returns what errors call a call of `run`: the function's name."""
         function = self._functions.get(payload)
         return getattr(function, "__name__", "task")
+
+
+async def _next(items: AsyncGenerator[Any, Any]) -> Any:
+    return await anext(items)
+
+
+async def _close(items: AsyncGenerator[Any, Any]) -> None:
+    await items.aclose()
 
 
 # As in Ray: a task that is cancelled gets KeyboardInterrupt.

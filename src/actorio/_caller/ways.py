@@ -1,4 +1,4 @@
-"""What a call takes along of the call that it was made in: deadline and chain."""
+"""What a call takes along of the call that it was made in: deadline, chain, and what it has brought of a context."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ def way_onward(parent: RunningCall) -> Way:
     if onward is None:
         own = get_runtime_context().actor_id or ""
         way = parent.request.way
-        parent.onward = onward = Way(chain=(own,)) if way is None else Way(way.deadline, (*way.chain, own))
+        parent.onward = onward = (
+            Way(chain=(own,))
+            if way is None
+            else Way(way.deadline, (*way.chain, own), context=way.context, trace=way.trace)
+        )
     if onward.deadline and parent.reason is not None:
         # It cleans up, and for that has as long as it takes: its own time is up.
-        return Way(chain=onward.chain)
+        return Way(chain=onward.chain, context=onward.context, trace=onward.trace)
     return onward
 
 

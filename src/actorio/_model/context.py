@@ -24,6 +24,7 @@ class RunningCall(Protocol):
         reason: why it is to end early; None when it is not.
         onward: what the calls that it makes take along, once it has made one.
         waits: what it waits for now, by whoever waits in it.
+        title: what it runs, where its method says nothing of that: a task's function; "" otherwise.
         on_cancel: what is called, in the mailbox's thread, when it is to end early.
     """
 
@@ -34,11 +35,21 @@ class RunningCall(Protocol):
     on_cancel: Callable[[], object] | None
 
     @property
+    def title(self) -> str: ...
+
+    @property
     def reason(self) -> str | None: ...
+
+    def entitle(self, title: str) -> None: ...
 
 
 CURRENT_CALL: contextvars.ContextVar[RunningCall | None] = contextvars.ContextVar("actorio_call", default=None)
 """The call that runs in this task or thread."""
+
+
+def id_of(call: RunningCall) -> str:
+    """Returns the id of a call that runs in this process."""
+    return f"{os.getpid():08x}{id(call.connection):016x}{call.request.id:016x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,7 @@ class RuntimeContext:
     def get_task_id(self) -> str | None:
         """Returns the id of the call that runs this code, None outside a call. It differs from call to call."""
         call = CURRENT_CALL.get()
-        return None if call is None else f"{os.getpid():08x}{id(call.connection):016x}{call.request.id:016x}"
+        return None if call is None else id_of(call)
 
     def is_cancelled(self) -> bool:
         """Is the call that runs this code to end early: was it cancelled, is its time up, is its caller gone?
@@ -110,6 +121,17 @@ class RuntimeContext:
         call = CURRENT_CALL.get()
         way = None if call is None else call.request.way
         return max(0.0, way.deadline - time.monotonic()) if way is not None and way.deadline else None
+
+    def get_trace_headers(self) -> dict[str, str]:
+        """Returns the headers of W3C's Trace Context that a call made here takes along; {} when there are none.
+
+        In a method they are what its call has brought: ``{"traceparent": "00-...", "tracestate": "..."}``, the second
+        one only if it is not empty. Hand them on with requests to other services.
+        """
+        # Whoever asks has marked something; most never do.
+        from actorio._model.propagation import trace_here
+
+        return {name: value for name, value in zip(("traceparent", "tracestate"), trace_here(), strict=True) if value}
 
     def get_job_id(self) -> str:
         """Returns the session's name: a session is what Ray calls a job."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Literal
+
+from actorio._worker.arriving import continue_trace
 
 if TYPE_CHECKING:
     import asyncio
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
     from actorio._transport.serving import Connection
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Call, Way
+    from actorio._worker.tracing import RunSpan
 
 Reason = Literal["cancelled", "expired", "caller gone", "deadlock", "dropped"]
 """Why a call is to end early: somebody wants it to, or its time is up, or nobody is left who called it; or it would
@@ -28,14 +32,17 @@ class Delivered:
         reason: why it is to end early; None as long as it is not.
         words: the story of that, for whoever called.
         task: what runs it, on the loop of an async actor.
-        thread: what runs it, in a thread of the pool.
         on_cancel: see `RunningCall`.
+        arrived: when it arrived, in nanoseconds since 1970; 0 for one that brings no trace.
+        span: of the method that runs, where OpenTelemetry is in use.
+        title: see `RunningCall`.
         onward: see `RunningCall`.
         waits: see `RunningCall`.
     """
 
     __slots__ = (
         "__weakref__",
+        "arrived",
         "connection",
         "has_begun",
         "on_cancel",
@@ -43,7 +50,9 @@ class Delivered:
         "payload",
         "reason",
         "request",
+        "span",
         "task",
+        "title",
         "waits",
         "words",
     )
@@ -59,12 +68,23 @@ class Delivered:
         self.on_cancel: Callable[[], object] | None = None
         self.onward: Way | None = None
         self.waits: dict[object, Any] | None = None
+        self.title = ""
+        self.span: RunSpan | None = None
+        way = request.way
+        self.arrived = 0 if way is None or not way.trace[0] else time.time_ns()
 
     @property
     def deadline(self) -> float:
         """When its time is up, on the monotonic clock; 0: never."""
         way = self.request.way
         return 0.0 if way is None else way.deadline
+
+    def entitle(self, title: str) -> None:
+        """Says what it runs, where its method does not: called when the function of a task is there."""
+        self.title = title
+        way = self.request.way
+        if way is not None and way.trace[0]:
+            continue_trace(self, None, title)
 
     def is_owed(self) -> bool:
         """Has nobody answered it yet?"""

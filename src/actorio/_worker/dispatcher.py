@@ -67,6 +67,8 @@ class LoopDispatcher:
         self._interruptions = Interruptions()
         # Of the methods that are to run in threads.
         self._pool: ThreadPoolExecutor | None = None
+        # As the constructor has left it.
+        self._context = contextvars.copy_context()
         # The loop itself keeps only weak references to tasks.
         self._is_closed = self._is_cut_off = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,9 +120,10 @@ class LoopDispatcher:
             self._interruptions.interrupt(call)
 
     def _start_all(self, calls: Iterable[Delivered]) -> None:
+        """Starts calls that had to wait, and not in the context of the one whose end they have waited for."""
         if not self._is_closed:
             for call in calls:
-                self._start(call)
+                self._context.run(self._start, call)
 
     def _start(self, call: Delivered) -> None:
         # Plain methods get a task too: run here and now, they would overtake a coroutine that was called before.

@@ -26,6 +26,7 @@ from actorio._model.travel import NOTED, KeepingBytes, cut, files_of, framed, ta
 from actorio._store import values
 from actorio._wire import payload as wire
 from actorio._wire.parts import pack
+from actorio._worker.arriving import unpack
 from actorio._worker.early import described, error_of, expiry
 from actorio._worker.forks import PROCESS, leave_child
 from actorio._worker.itself import send_as_handle
@@ -95,6 +96,8 @@ class Executor:
         self._birth = birth
         self._class: type = wire.loads(birth.class_payload)
         self.definition: ClassDefinition = wire.loads(birth.definition)
+        # What spans say of whose method it is; a task is nobody's.
+        self._service = None if hasattr(self._class, _NAMES_CALLS) else self.definition.name
         self._methods: dict[str, Method] = {
             "__ray_ready__": Method(lambda: True, takes_instance=False, is_async=False),
             "__ray_call__": Method(_call_with_instance, takes_instance=True, is_async=False),
@@ -157,6 +160,7 @@ class Executor:
         Raises:
             AttributeError: the class has no such method.
             CancelledError: it is to end, and has not begun.
+            RaySystemError: what it has brought of a context cannot be read here.
             Exception: whatever unpickling the arguments raises.
         """
         request, payload = call.request, call.payload
@@ -169,6 +173,8 @@ class Executor:
         if call.reason is not None:
             # Now: whoever gave the reason may have seen that it had not begun.
             raise asyncio.CancelledError
+        if request.way is not None:
+            unpack(call, request.way, self._service)
         arrived = HERE.holdings.arrived(request.lent) if request.lent else None
         method = self._methods.get(request.method) or self._find(request.method)
         if request.parts:
@@ -180,7 +186,7 @@ class Executor:
         del arrived
         return method, ((self.instance, *args) if method.takes_instance else args), kwargs
 
-    def reply(self, call: Delivered, value: Any) -> bytes:
+    def reply(self, call: Delivered, value: Any) -> bytes:  # noqa: C901  # after each call: calls little
         """Returns the frame that answers a call with a value, or says why the value cannot be sent.
 
         Raises:
@@ -211,6 +217,8 @@ class Executor:
             take_notes()
             return self.refuse(call, wire.UnpicklableError(wire.explain(value, "result", self.name_of(call))))
         lent = () if NOTED.actors is None else HERE.holdings.lend_on(connection, take_notes())
+        if call.span is not None:
+            call.span.end(None)
         try:
             if payload.__class__ is not KeepingBytes:
                 return connection.peer.result(request.id, payload, lent)
@@ -269,6 +277,8 @@ class Executor:
         """
         if PROCESS.is_child:
             leave_child(self.name_of(call))
+        if call.span is not None:
+            call.span.end(error)
         # By its type: an exception may raise at any question about itself.
         if issubclass(type(error), ActorEndsError | StopRequestedError):
             raise error

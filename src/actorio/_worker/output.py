@@ -9,6 +9,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from actorio._model.context import CURRENT_CALL, id_of
+from actorio._model.propagation import trace_here
 from actorio._wire.messages import Record
 
 if TYPE_CHECKING:
@@ -67,6 +69,15 @@ class RecordForwarder(logging.Handler):
         except Exception:  # logging must not raise
             sys.stderr.write(f"{self.format(record)}\n")
 
+    def mark(self, record: logging.LogRecord) -> None:
+        """Adds what call it was logged in, as extras; outside of any they are empty, so that formats may name them."""
+        extras = vars(record)
+        if "actorio_call_id" not in extras:
+            call = CURRENT_CALL.get()
+            extras["actorio_call_id"] = "" if call is None else id_of(call)
+            extras["actorio_method"] = "" if call is None else call.title or f"{self._name}.{call.request.method}"
+            extras["actorio_traceparent"] = trace_here()[0]
+
     def _message(self, record: logging.LogRecord) -> Record:
         return Record(
             label=self._name,
@@ -87,6 +98,8 @@ def forward_records(forwarder: RecordForwarder) -> None:
     call_handlers = logging.Logger.callHandlers
 
     def call_or_forward(logger: logging.Logger, record: logging.LogRecord) -> None:
+        # Here, and not in a factory of records: a program may have its own.
+        forwarder.mark(record)
         call_handlers(logger, record)
         handlers = _handlers_of(logger)
         # Without any handler the record has gone to the last resort already.

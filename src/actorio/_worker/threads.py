@@ -6,6 +6,7 @@ call writes the reply itself and takes the next call from the mailbox: no hop th
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from actorio._model.context import CURRENT_CALL
 from actorio._wire.messages import Call, Limit, Room
+from actorio._worker.arriving import brings_context
 from actorio._worker.delivered import Delivered
 from actorio._worker.executor import ActorEndsError
 from actorio._worker.flowing import flow_in_thread
@@ -166,7 +168,11 @@ class ThreadDispatcher:
                 call = self._admitted.popleft() if self._admitted else None
             while call is not None:
                 try:
-                    frame = self._execute(call)
+                    if brings_context(call):
+                        # What it sets is not there for the next call in this thread.
+                        frame = contextvars.copy_context().run(self._execute, call)
+                    else:
+                        frame = self._execute(call)
                 except ActorEndsError as end:
                     self._end(self, end)
                     return

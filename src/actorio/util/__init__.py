@@ -9,12 +9,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from actorio._model.propagation import propagate as propagate
+    from actorio._model.propagation import trace_context as trace_context
     from actorio.util.actor_pool import ActorPool as ActorPool
     from actorio.util.async_actor_pool import AsyncActorPool as AsyncActorPool
     from actorio.util.names import list_named_actors as list_named_actors
     from actorio.util.queue import Queue as Queue
     from actorio.util.statistics import statistics as statistics
     from actorio.util.supervisor import Supervisor as Supervisor
+    from actorio.util.tracing import trace_calls as trace_calls
 
 # Public name: (module, name there).
 _PLACES = {
@@ -23,6 +26,9 @@ _PLACES = {
     "Queue": ("actorio.util.queue", "Queue"),
     "Supervisor": ("actorio.util.supervisor", "Supervisor"),
     "statistics": ("actorio.util.statistics", "statistics"),
+    "propagate": ("actorio._model.propagation", "propagate"),
+    "trace_calls": ("actorio.util.tracing", "trace_calls"),
+    "trace_context": ("actorio._model.propagation", "trace_context"),
     "list_named_actors": ("actorio.util.names", "list_named_actors"),
 }
 
