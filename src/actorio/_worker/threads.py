@@ -15,6 +15,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from actorio._model.context import CURRENT_CALL
+from actorio._model.propagation import CARRIED
 from actorio._wire.messages import Call, Limit, Room
 from actorio._worker.arriving import brings_context
 from actorio._worker.delivered import Delivered
@@ -168,7 +169,7 @@ class ThreadDispatcher:
                 call = self._admitted.popleft() if self._admitted else None
             while call is not None:
                 try:
-                    if brings_context(call):
+                    if (CARRIED.variables or call.request.way is not None) and brings_context(call):
                         # What it sets is not there for the next call in this thread.
                         frame = contextvars.copy_context().run(self._execute, call)
                     else:
