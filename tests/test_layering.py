@@ -37,6 +37,8 @@ PURE_FILES = {
     "_store/layout.py": frozenset(),
     "_caller/lines.py": frozenset(),
     "_model/concurrency.py": frozenset(),
+    "cli/wait_graph.py": frozenset(),
+    "cli/wait_lines.py": frozenset(),
     "_worker/mailbox.py": frozenset(),
     "_worker/backlog.py": frozenset(),
     "_worker/lines.py": frozenset(),

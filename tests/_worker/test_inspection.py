@@ -15,6 +15,7 @@ from actorio._wire.messages import Failure, Fetch, Inspect, Result, encode
 from actorio._wire.peer import ActorPeer, CallerPeer
 from actorio._worker.inspection import Meter, Stacks, Statistics, describe_tasks, install_stack_dump, stacks
 from actorio._worker.mailbox import Mailbox
+from actorio._worker.wait_report import CallReport, WaitReport
 
 
 class Connection:
@@ -31,11 +32,21 @@ class Connection:
         """Have one request answered; return the reply and its payload."""
         ((arrived, _),) = self.peer.receive(encode(request))
         meter.arrived += 1
-        meter.answer(self, arrived, mailbox)
+        meter.answer(self, arrived, Intake(mailbox))
         caller = CallerPeer()
         caller.open[request.id] = None
         ((_, reply, payload),) = caller.receive(self.sent.pop())
         return reply, bytes(payload)
+
+
+class Intake:
+    """What stands around a mailbox."""
+
+    def __init__(self, mailbox):
+        self.mailbox = mailbox
+
+    def waits(self, connection):
+        return WaitReport(1, (CallReport("Bank.check", 12, len(connection.sent)),), ())
 
 
 def a_mailbox(running, queued):
@@ -84,6 +95,11 @@ def test_a_question_is_answered_and_is_no_call():
     assert reply == Result(7)
     assert msgspec.msgpack.decode(payload, type=Statistics) == Statistics(0, 1, 2, None, None)
     assert meter.arrived == 0
+
+
+def test_who_waits_for_whom_is_told_by_what_stands_around_the_mailbox():
+    _, payload = Connection().ask(Meter(), a_mailbox(1, 0), Inspect(7, "waits"))
+    assert msgspec.msgpack.decode(payload, type=WaitReport).running == (CallReport("Bank.check", 12, 0),)
 
 
 def test_another_request_is_declined():

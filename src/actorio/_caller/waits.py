@@ -51,16 +51,17 @@ def forget_wait(call: RunningCall, key: object) -> None:
 
 def waited_for(call: RunningCall) -> list[PendingResult]:
     """Returns what a call waits for, and has not got: calls that were sent, and those that its arguments come from."""
-    found: list[PendingResult] = []
+    # In order; a call may wait for thousands.
+    found: dict[PendingResult, None] = {}
     left = [result for results in list((call.waits or {}).values()) for result in results]
     while left:
         result = left.pop().to_cancel()
         if result.is_done() or result in found:
             continue
-        found.append(result)
+        found[result] = None
         if result.lane is not None:
             left.extend(result.lane.held.missing_for(result))
-    return found
+    return list(found)
 
 
 def send_probe(call: RunningCall, probe: Probe, name: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from actorio._transport.incoming import Incoming
 from actorio._transport.outgoing import Outgoing
-from actorio._transport.sockets import accept
+from actorio._transport.sockets import accept, peer_pid
 from actorio._wire.frames import ProtocolError
 from actorio._wire.messages import Credit, Farewell, Leave
 from actorio._wire.peer import ActorPeer
@@ -197,6 +197,14 @@ class Connection:
     def is_open(self) -> bool:
         """Is the caller still there?"""
         return self._sock.fileno() >= 0
+
+    def maker(self) -> int:
+        """Returns the process at the other end, 0 where the system does not tell. In the loop's thread only."""
+        return peer_pid(self._sock) if self.is_open() else 0
+
+    def beside(self) -> list[Connection]:
+        """Returns all connections of the server, this one among them. In the loop's thread only."""
+        return list(self._server.connections)
 
     def reply_soon(self, frame: bytes) -> None:
         """Sends a frame with all others of this loop iteration. In the loop's thread only."""

@@ -70,7 +70,7 @@ class Call(Message, tag=1, frozen=True):
 
 
 class Inspect(Message, tag=3, frozen=True):
-    """Tell me about yourself: ``"stats"`` or ``"tasks"``. Answered with a `Result` whose payload is msgpack."""
+    """Tell me about yourself: ``"stats"``, ``"tasks"`` or ``"waits"``. Answered with a `Result` that holds msgpack."""
 
     id: int
     what: str

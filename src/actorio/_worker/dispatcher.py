@@ -83,7 +83,7 @@ class LoopDispatcher:
                     self._meter.arrived -= 1
                     self.intake.answer(connection, request)
                     continue
-                self._meter.answer(connection, request, self.intake.mailbox)
+                self._meter.answer(connection, request, self.intake)
                 continue
             call = Delivered(connection, request, payload)
             if self.intake.offer(call) and not self._is_closed:

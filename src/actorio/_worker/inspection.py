@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
     from actorio._transport.serving import Connection
     from actorio._wire.messages import Inbound
+    from actorio._worker.wait_report import WaitReport
 
 
 # What `Inspect` may ask for; the summary is for programs, and comes pickled.
-STATISTICS, STACKS, SUMMARY = "stats", "tasks", "summary"
+STATISTICS, STACKS, SUMMARY, WAITS = "stats", "tasks", "summary", "waits"
 # The signal that makes an actor write its threads' stacks.
 DUMP_SIGNAL = signal.SIGUSR1
 
@@ -55,6 +56,15 @@ class Queue(Protocol):
     def running(self) -> int: ...
 
     def __len__(self) -> int: ...
+
+
+class Intake(Protocol):
+    """What is read of whatever stands around a mailbox."""
+
+    @property
+    def mailbox(self) -> Queue: ...
+
+    def waits(self, connection: Connection) -> WaitReport: ...
 
 
 class Statistics(msgspec.Struct, array_like=True):
@@ -150,18 +160,22 @@ class Meter:
                 return list(self._times)
         return []
 
-    def answer(self, connection: Connection, request: Inbound, mailbox: Queue) -> None:
+    def answer(self, connection: Connection, request: Inbound, intake: Intake) -> None:
         """Answers a request that is no call. In the thread of the loop that read it."""
         self.arrived -= 1
         if type(request) is not Inspect:
             decline(connection, request)
             return
         if request.what == SUMMARY:
-            payload = dumps(self.statistics(mailbox).summary())
+            payload = dumps(self.statistics(intake.mailbox).summary())
         else:
-            found = self.statistics(mailbox) if request.what == STATISTICS else stacks(asyncio.get_running_loop())
-            payload = msgspec.msgpack.encode(found)
+            payload = msgspec.msgpack.encode(self._told(connection, request.what, intake))
         connection.reply_now(connection.peer.result(request.id, payload))
+
+    def _told(self, connection: Connection, what: str, intake: Intake) -> Statistics | Stacks | WaitReport:
+        if what == STATISTICS:
+            return self.statistics(intake.mailbox)
+        return intake.waits(connection) if what == WAITS else stacks(asyncio.get_running_loop())
 
 
 # --- stacks, as the actor tells them ---------------------------------------------------------------------------------

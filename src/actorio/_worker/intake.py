@@ -13,6 +13,7 @@ from actorio._wire.payload import NONE, dumps
 from actorio._worker.brake import Brake
 from actorio._worker.deadlocks import DeadlockWatch
 from actorio._worker.mailbox import REFUSED, STARTS, WAITS, Mailbox
+from actorio._worker.wait_report import WaitReport, report
 
 if TYPE_CHECKING:
     import asyncio
@@ -55,6 +56,8 @@ class Intake:
         self._rules = rules
         self._lock = lock
         self._is_rated = any(rule.rate for rule in rules.methods.values())
+        # Whatever waits does so for the end of any call that runs.
+        self._is_one_line = not (rules.groups or any(rule.limit or rule.rate for rule in rules.methods.values()))
         self._due: asyncio.TimerHandle | None = None
         self._brake = Brake(rules.bound) if rules.bound and rules.policy == "wait" else None
         # Of an actor that runs one call at a time: those that run, more than one when some rest or were let in.
@@ -161,6 +164,12 @@ class Intake:
                 connection.reply_now(connection.peer.result(request.id, NONE))
             else:
                 self._brake.ask(connection, request.id, len(self.mailbox))
+
+    def waits(self, connection: Connection) -> WaitReport:
+        """Returns who waits for whom here; ``connection`` is that of whoever asks."""
+        with self._lock:
+            limit = self.mailbox.limit if self._is_one_line else 0
+            return report(connection.beside(), self.mailbox.waiting(), limit, self._executor.name_of)
 
     def _set_limit(self, connection: Connection, request: Limit) -> None:
         try:

@@ -45,16 +45,17 @@ class Mailbox(Generic[C]):
 
     Attributes:
         running: how many calls run, those that rest not counted.
+        limit: how many calls of the default group may run.
         displaced: calls that waited and have gone for others (policy ``drop_oldest``). Whoever offers empties it.
 
     Calls are told apart by their hash and equality, which should be those of identity.
     """
 
-    __slots__ = ("_backlog", "_is_plain", "_limit", "_may_be_plain", "_queue", "_rules", "displaced", "running")
+    __slots__ = ("_backlog", "_is_plain", "_may_be_plain", "_queue", "_rules", "displaced", "limit", "running")
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._limit = rules.limit
+        self.limit = rules.limit
         self.running = 0
         self.displaced: list[C] = []
         self._is_plain = self._may_be_plain = not (rules.groups or rules.methods or rules.bound)
@@ -94,7 +95,7 @@ class Mailbox(Generic[C]):
         """
         if self._is_plain and not (group or priority):
             running = self.running
-            if running < self._limit:
+            if running < self.limit:
                 self.running = running + 1
                 return STARTS
             self._queue.append(call)
@@ -129,7 +130,7 @@ class Mailbox(Generic[C]):
             running = self.running
             if running < 1:
                 raise ValueError("no call is running")
-            if self._queue and running <= self._limit:
+            if self._queue and running <= self.limit:
                 return (self._queue.popleft(),)
             self.running = running - 1
             return ()
@@ -187,7 +188,7 @@ class Mailbox(Generic[C]):
             self._sort()
         chosen.limit = limit
         if not group:
-            self._limit = limit
+            self.limit = limit
         return self._fill((chosen,), now)
 
     def due(self, now: float) -> Sequence[C]:

@@ -96,7 +96,7 @@ class ThreadDispatcher:
                         self._meter.arrived -= 1
                         self.intake.answer(connection, request)
                         continue
-                    self._meter.answer(connection, request, self.intake.mailbox)
+                    self._meter.answer(connection, request, self.intake)
                     continue
                 call = Delivered(connection, request, payload)
                 # Those that come at the end learn of it when it is there.

@@ -66,8 +66,8 @@ def stopped(name: str, actors: int | None) -> None:
     click.echo(f"stopped session {name}, and {_count(actors, 'actor')} with it")
 
 
-def status(found: dict[str, Any]) -> None:
-    """Prints what a session consists of."""
+def status(found: dict[str, Any], waiting: Sequence[str]) -> None:
+    """Prints what a session consists of, and who waits for whom in it."""
     states = ", ".join(f"{count} {state}" for state, count in sorted(found["states"].items()))
     click.echo(f"session   {found['session']}, for {span(found['age'])}\naddress   {found['address']}")
     click.echo(f"node      pid {found['node_pid']}\nzygote    pid {found['zygote_pid']}")
@@ -83,6 +83,8 @@ def status(found: dict[str, Any]) -> None:
         click.echo(f"{name:<9} {there} free")
     if found["other_sessions"]:
         click.echo(f"others    {', '.join(found['other_sessions'])}")
+    if waiting:
+        click.echo("\n" + "\n".join(waiting))
 
 
 # --- actors ------------------------------------------------------------------------------------------------------

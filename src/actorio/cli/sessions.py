@@ -26,10 +26,13 @@ from actorio.cli.connection import (
     running_sessions,
     session_options,
 )
+from actorio.cli.wait_lines import waiting_dict, waiting_lines
+from actorio.cli.waits import ask_waits
 from actorio.engines.directory import Sessions
 from actorio.engines.launch import launch_in
 
 if TYPE_CHECKING:
+    from actorio._model.status import Inventory
     from actorio.engines.directory import SessionDirectory
     from actorio.engines.launch import Launch
 
@@ -124,17 +127,18 @@ def _kill(directory: SessionDirectory) -> dict[str, Any]:
 @click.command()
 @session_options
 def status(*, address: str, as_json: bool) -> None:
-    """Show what a session consists of: its processes, and how many actors are in which state."""
+    """Show what a session consists of: its processes, how many actors are in which state, and who waits for whom."""
     with connected(address) as session:
-        found = _status(session)
+        inventory = session.inventory()
+        found = _status(session, inventory)
+        graph, silent = ask_waits(inventory.actors)
     if as_json:
-        print_json(found)
+        print_json(found | {"waiting": waiting_dict(graph, silent)})
     else:
-        render.status(found)
+        render.status(found, waiting_lines(graph, silent))
 
 
-def _status(session: Session) -> dict[str, Any]:
-    inventory = session.inventory()
+def _status(session: Session, inventory: Inventory) -> dict[str, Any]:
     actors = [actor for actor in inventory.actors if not actor.is_worker]
     name = session.directory.name
     return {
