@@ -249,6 +249,19 @@ def test_many_of_a_kind_are_counted():
     assert waiting_lines(Calls(p1=0).waits(1, "b").graph(), [])[-1] == "    Bank.b() waits for its turn"
 
 
+def test_what_is_not_told_is_counted():
+    sums = tuple(Wait("Bank.s", ALIEN, 200 + number, "/run/2") for number in range(4))
+    told = WaitReport(
+        2, (CallReport("Bank.a", ALIEN, 1, sums, 7),), (CallReport("Bank.b", ALIEN, 2),), more_running=1, more_queued=9
+    )
+    actor, other = an_actor(1), an_actor(2)
+    assert waiting_lines(WaitGraph([actor, other], {actor.actor_id: told}), [])[2:] == [
+        "    Bank.a() waits for 4 of Bank.s() (pid 2), and 7 more",
+        "    1 more running, not shown",
+        "    10 calls wait behind 2 that run: Bank.b(), and 9 more",
+    ]
+
+
 def test_a_long_circle_is_cut():
     calls = Calls(p1=99)
     for number in range(40):

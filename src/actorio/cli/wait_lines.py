@@ -57,7 +57,9 @@ def _part_lines(graph: WaitGraph, part: Part) -> Iterator[list[str]]:
     """Yields what an actor's calls wait for, each time one line, or two."""
     for name, waits, more, count in graph.waits_of(part):
         who = f"{name}() waits for" if count == 1 else f"{count} calls of {name}() wait for"
-        yield _fit("    ", who, _listed([_target(graph, wait) for wait in waits], more))
+        yield _fit("    ", who, _listed(_counted(_target(graph, wait) for wait in waits), more))
+    if part.told.more_running:
+        yield [f"    {part.told.more_running} more running, not shown"]
     if part.queued_count:
         yield _fit("    ", *_queue_words(part))
 
@@ -67,7 +69,7 @@ def _queue_words(part: Part) -> tuple[str, str]:
     names = Counter(call.told.name for call in part.queued)
     behind = _behind(part)
     if len(names) > 1 or part.told.more_queued:
-        counted = [f"{name}()" if count == 1 else f"{count} of {name}()" for name, count in names.items()]
+        counted = _counted(f"{call.told.name}()" for call in part.queued)
         return f"{count} calls wait {behind}:", _listed(counted, part.told.more_queued)
     (name,) = names
     return f"{name}() waits" if count == 1 else f"{count} calls of {name}() wait", behind
@@ -78,6 +80,10 @@ def _behind(part: Part) -> str:
     if not part.told.limit or not running:
         return "for their turn" if part.queued_count > 1 else "for its turn"
     return f"behind {running} that run" if running > 1 else f"behind {part.running[0].told.name}()"
+
+
+def _counted(names: Iterable[str]) -> list[str]:
+    return [name if count == 1 else f"{count} of {name}" for name, count in Counter(names).items()]
 
 
 def _circle_lines(circle: list[Call]) -> list[str]:
