@@ -47,7 +47,11 @@ def test_only_what_was_given_is_returned_so_that_options_can_be_merged():
         (ACTOR_OPTIONS, {"name": "\ud800"}, ["name=", "must be printable"]),
         (ACTOR_OPTIONS, {"name": "x" * 10_000}, ["10000 characters", "may have 1000"]),
         (ACTOR_OPTIONS, {"namespace": ""}, ["namespace=''", "must not be empty"]),
-        (ACTOR_OPTIONS, {"lifetime": "for ever"}, ["lifetime='for ever'", "'detached'", "'non_detached'", "None"]),
+        (
+            ACTOR_OPTIONS,
+            {"lifetime": "for ever"},
+            ["lifetime='for ever'", "'detached', 'session', 'non_detached' or None"],
+        ),
         (ACTOR_OPTIONS, {"max_restarts": -2}, ["max_restarts=-2", "at least -1"]),
         (ACTOR_OPTIONS, {"max_task_retries": -2}, ["max_task_retries=-2", "at least -1"]),
         (ACTOR_OPTIONS, {"retry_exceptions": [KeyError, "no"]}, ["'no' is not a class of exceptions"]),
@@ -166,6 +170,11 @@ def test_the_record_of_an_actor_holds_its_life_and_can_be_pickled():
 @pytest.mark.parametrize("lifetime", [None, "non_detached"])
 def test_an_actor_is_not_detached_unless_that_is_said(lifetime):
     assert not ActorOptions.of({"lifetime": lifetime}).is_detached
+
+
+def test_an_actor_of_the_session_is_a_detached_one_that_ends_with_it():
+    assert ActorOptions.of({"lifetime": "session"}) == ActorOptions(is_detached=True, ends_with_session=True)
+    assert not ActorOptions.of({"lifetime": "detached"}).ends_with_session
 
 
 @pytest.mark.parametrize("given", [{"get_if_exists": True}, {"namespace": "here"}])

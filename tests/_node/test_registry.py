@@ -1107,6 +1107,25 @@ def test_a_detached_actor_outlives_its_owner_and_its_handles():
     assert not registry.has_detached()
 
 
+def test_an_actor_of_the_session_is_detached_and_keeps_no_session():
+    actor = spec("a", is_detached=True)
+    actor.ends_with_session = True
+    registry = registry_with(actor)
+    assert registry.drop("a", OWNER.peer, 1, 1.0) == []
+    assert registry.peer_gone(OWNER.peer, "", 1.0) == []
+    assert registry.end_all("shutdown", "", 1.0, OWNER.peer) == []
+    assert not registry.has_detached()
+
+
+def test_what_a_detached_actor_has_made_stays_when_the_driver_of_both_leaves():
+    actor = spec("a")
+    actor.family = "the process of a detached actor"
+    registry = registry_with(actor)
+    assert registry.end_all("shutdown", "", 1.0, OWNER.peer) == []
+    assert registry.is_empty(OWNER.peer)
+    assert registry.end_all("shutdown", "", 1.0) == [do.End("a", 7)]
+
+
 def test_the_dead_are_not_held():
     registry = registry_with_one()
     registry.lend("a", 5)

@@ -5,10 +5,13 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import actorio
 from actorio.actor import exit_actor
 
+# The actors that an actor has made.
+CHILDREN = []
 # What goes wrong when a tidy actor cleans up.
 CULPRIT = set()
 
@@ -328,3 +331,24 @@ def tidy(kind, path, **options):
     actor = (chosen.options(**options) if options else chosen).remote(path)
     actorio.get(actor.pid.remote())
     return actor
+
+
+# -- families --------------------------------------------------------------------------------------------------------
+
+
+def have_child():
+    CHILDREN.append(make())
+
+
+def pid_of_child():
+    return actorio.get(CHILDREN[0].pid.remote())
+
+
+def never_end_by_itself(path):
+    """Say in a file when it is asked to end, and do not."""
+    actorio.get_runtime_context().exit_stack.callback(_go_on, Path(path))
+
+
+def _go_on(path):
+    path.touch()
+    threading.Event().wait()

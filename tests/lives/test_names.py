@@ -331,7 +331,7 @@ LONG = "n" * 10_000
         ({"namespace": "there"}, ValueError, "namespace='there' needs a name="),
         ({"get_if_exists": True}, ValueError, "get_if_exists=True needs a name="),
         ({"get_if_exists": "yes"}, TypeError, "get_if_exists='yes' is of type str"),
-        ({"lifetime": "eternal"}, ValueError, "it must be 'detached', 'non_detached' or None"),
+        ({"lifetime": "eternal"}, ValueError, "it must be 'detached', 'session', 'non_detached' or None"),
         ({"lifetime": 7}, TypeError, "lifetime=7 is of type int"),
         ({"nmae": "a"}, ValueError, r"there is no option nmae \(given as nmae='a'\); did you mean name?"),
         ({"max_restarts": -2}, ValueError, "max_restarts=-2 is not allowed: it must be at least -1"),

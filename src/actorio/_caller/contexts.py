@@ -134,6 +134,10 @@ class Contexts:
         found = (lane.oldest_pending() for lane in self.lanes() if lane.address == address)
         return next((result for result in found if result is not None), None)
 
+    def count_all_pending(self) -> int:
+        """Returns how many calls have not been answered."""
+        return sum(lane.count_pending() for lane in self.lanes())
+
     def see_to(self, address: str) -> None:
         """Reads the replies of an actor that nobody may ever wait for: its last handle may have gone."""
         lane = self.threads.lanes.get(address)

@@ -114,6 +114,7 @@ class ActorMaker:
             amounts=dict(options.amounts),
             lease=lease[0],
             is_private=lease[1],
+            ends_with_session=options.ends_with_session,
         )
         existing = self._start(birth, create, identity)
         return (loads(existing), False) if existing else (identity, True)

@@ -139,7 +139,8 @@ def _count(value: int) -> str | None:
 
 
 def _lifetime(value: str) -> str | None:
-    return None if value in {"detached", "non_detached"} else "it must be 'detached', 'non_detached' or None"
+    known = {"detached", "session", "non_detached"}
+    return None if value in known else "it must be 'detached', 'session', 'non_detached' or None"
 
 
 def _exceptions(value: Any) -> str | None:
@@ -277,6 +278,8 @@ class ActorOptions:
     mailbox_size: int = 0
     mailbox_policy: Policy = "wait"
     concurrency_groups: Mapping[str, int] = field(default_factory=dict)
+    # Detached, but it does not keep its session: it ends with the last program there.
+    ends_with_session: bool = False
 
     def terms(self) -> Terms:
         """Return what callers have to know."""
@@ -301,7 +304,7 @@ class ActorOptions:
             values["allow_blocking_get"],
             values["name"],
             values["namespace"],
-            values["lifetime"] == "detached",
+            values["lifetime"] in {"detached", "session"},
             values["get_if_exists"],
             values["max_restarts"],
             values["max_task_retries"],
@@ -314,4 +317,5 @@ class ActorOptions:
             mailbox_size=values["mailbox_size"] or 0,
             mailbox_policy=values["mailbox_policy"],
             concurrency_groups=values["concurrency_groups"] or {},
+            ends_with_session=values["lifetime"] == "session",
         )

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Less than a few large values need makes no sense, and is a number of megabytes that was meant.
 _LEAST_MEMORY = 1 << 20
+# What an address may be besides a name.
+_NOT_NAMES = {"auto", "local"}
 
 
 def _positive(value: float) -> str | None:
@@ -41,6 +43,12 @@ def _not_empty(value: str) -> str | None:
     return None if value else "it must not be empty"
 
 
+def _a_session(value: str) -> str | None:
+    if value in _NOT_NAMES or "/" in value:
+        return "it must be a name, and neither 'auto' nor 'local' nor a path, which mean something else as an address"
+    return a_name(value)
+
+
 def _module_names(value: list[Any] | tuple[Any, ...]) -> str | None:
     for name in value:
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
@@ -53,6 +61,7 @@ INIT_OPTIONS: Final[Table] = table_of(
     Option("preload", (list, tuple), (), _module_names),
     Option("ignore_reinit_error", (bool,), default=False),
     Option("address", (str, NONE), None, _not_empty),
+    Option("session", (str, NONE), None, _a_session),
     Option("namespace", (str, NONE), None, a_name),
     Option("loop_stall_limit", NUMBER, 0.5, _positive),
     Option("object_store_memory", (int, NONE), None, _some_memory),
@@ -84,11 +93,17 @@ class InitOptions(NamedTuple):
     # What was said of resources; what was not, is as the machine has it.
     amounts: Mapping[str, int] = MappingProxyType({})
     idle_worker_timeout: float = 60.0
+    session: str | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any], where: str = "init()") -> Self:
         """Validate what was given to `init()` and build the record. Raises what `validate` raises."""
         values = with_defaults(INIT_OPTIONS, validate(INIT_OPTIONS, given, where))
+        if values["session"] and values["address"]:
+            raise ValueError(
+                f"{where}: address={values['address']!r} and session={values['session']!r} both say which session: "
+                "write address= for one that runs, session= for one that is started when it does not"
+            )
         return cls(
             values["log_to_driver"],
             tuple(values["preload"]),
@@ -100,4 +115,5 @@ class InitOptions(NamedTuple):
             float(values["object_store_timeout"]),
             amounts_of(values),
             float(values["idle_worker_timeout"]),
+            values["session"],
         )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Cradle(NamedTuple):
-    """One actor: its encoded `Spec`, its descriptors, and the process that misses it (0: it is detached)."""
+    """One actor: its encoded `Spec`, its descriptors, and the process that misses it (0: see `Fork`)."""
 
     spec: bytes
     descriptors: tuple[int, ...]

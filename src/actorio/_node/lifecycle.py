@@ -102,7 +102,7 @@ class Lifecycle:
         if not is_restartable:
             self._cradles[actor_id] = ()
         gpus = None if spec.gpus is None else ",".join(spec.gpus)
-        message = Fork(actor_id, 0 if spec.is_detached else spec.owner_pid, is_restartable, gpus)
+        message = Fork(actor_id, 0 if spec.keeps_session else spec.owner_pid, is_restartable, gpus)
         self.nursery.fork(message, spec.encode(), [*cradle, *writing, *reading], closing)
 
     def adopt(self, message: Kept, spec: Spec, descriptors: list[int]) -> None:

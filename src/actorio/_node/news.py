@@ -62,13 +62,20 @@ class News:
             return
         if not self._logs.write(actor_id, lines):
             text = f"the log files of this session cannot be written, and miss lines from now on: {self._logs.error}"
-            self._report(actor.spec.driver, "actorio", 0, _WARNING, text)
-        self._send(actor.spec.driver, Output(actor.spec.label, actor.pid, stream, lines))
+            self._report(self._shown_by(actor.spec), "actorio", 0, _WARNING, text)
+        self._send(self._shown_by(actor.spec), Output(actor.spec.label, actor.pid, stream, lines))
 
     def tell_of_record(self, record: Record) -> None:
         """An actor has logged something."""
         actor = next((actor for actor in self._registry.living.values() if actor.pid == record.pid), None)
-        self._send("" if actor is None else actor.spec.driver, record)
+        self._send("" if actor is None else self._shown_by(actor.spec), record)
+
+    def _shown_by(self, spec: Spec) -> str:
+        """Returns the driver that shows what an actor prints: its own; when that has gone, another, if all share it."""
+        if not spec.ends_with_session:
+            return spec.driver
+        drivers = {client.pid: client.peer for client in self.clients if client.is_driver}
+        return spec.driver if spec.driver in drivers.values() or not drivers else drivers[min(drivers)]
 
     def _send(self, driver: str, message: Output | Record) -> None:
         for client in self.clients:

@@ -371,12 +371,8 @@ class Registry:
         return done + self.release(spec.held, now)
 
     def end_all(self, cause: DeathCause, detail: str, now: float, driver: str = "") -> list[Instruction]:
-        """Whoever lives is to end; with ``driver``, only that driver's actors, but for detached ones."""
-        chosen = [
-            actor_id
-            for actor_id, actor in self.living.items()
-            if not driver or (actor.spec.driver == driver and not actor.spec.is_detached)
-        ]
+        """Whoever lives is to end; with ``driver``, only that driver's actors, but for detached ones and their own."""
+        chosen = [actor_id for actor_id, actor in self.living.items() if not driver or actor.spec.ends_with(driver)]
         done = self._disinherit(lambda heir: not driver or heir.driver == driver, "the session is ending")
         for actor_id in chosen:
             if actor_id in self.living:
@@ -521,13 +517,11 @@ class Registry:
 
     def is_empty(self, driver: str = "") -> bool:
         """Does no actor live or start? With ``driver``, none of that driver's, but for detached ones."""
-        return not any(
-            not driver or (actor.spec.driver == driver and not actor.spec.is_detached) for actor in self.living.values()
-        )
+        return not any(not driver or actor.spec.ends_with(driver) for actor in self.living.values())
 
     def has_detached(self) -> bool:
-        """Does a detached actor live that nobody has asked to end?"""
-        return any(actor.spec.is_detached and not actor.is_unwanted for actor in self.living.values())
+        """Does a detached actor live for which the session stays, and that nobody has asked to end?"""
+        return any(actor.spec.keeps_session and not actor.is_unwanted for actor in self.living.values())
 
 
 def _answered(actor: Actor) -> list[Instruction]:

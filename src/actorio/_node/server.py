@@ -147,6 +147,12 @@ class Node:
             handler(client, message, payload)
 
     def _greet(self, client: Client) -> None:
+        if client.is_driver and self._is_ending:
+            # It finds another session, or begins one.
+            self._clients.discard(client)
+            client.send(m.Welcome(os.getpid(), self._life.nursery.pid, "it is just ending"))
+            client.close_when_sent()
+            return
         if client.is_driver:
             client.watch_process()
             self._absent.discard(client.pid)
@@ -159,7 +165,7 @@ class Node:
         self._life.nursery.tell_drivers([client.pid for client in self._clients if client.is_driver])
 
     def _greet_all(self) -> None:
-        for client in self._clients:
+        for client in list(self._clients):
             if client.role:
                 self._greet(client)
 
@@ -216,6 +222,8 @@ class Node:
             None if lease is None else self._desk.leases.gpus_of(lease),
             lease,
             message.is_private,
+            message.ends_with_session,
+            self._head_of(client).peer,
         )
         if self._registry.knows(spec.actor_id):
             close_all(descriptors)

@@ -17,11 +17,13 @@ class Spec(msgspec.Struct, array_like=True):
         owner: the process that made it, and with which it ends unless it is detached.
         owner_pid: that process's id.
         driver: the driver at the root of its family: it gets the output.
+        family: the process with whose end the family ends: that driver, or a detached actor in between.
         identity: the pickled identity that others get who ask for it by name.
         held: the actors that its constructor needs.
         membership: its place in a supervised group, if it has one.
         amounts: what it needs of each resource.
         gpus: the ids of the GPUs that it has been given; None where nothing was said of any.
+        ends_with_session: it is detached, and ends with the last driver all the same.
         lease: of a worker: who has made it, and for which lease of his; with ``is_private`` it runs tasks of no other.
     """
 
@@ -43,6 +45,17 @@ class Spec(msgspec.Struct, array_like=True):
     gpus: list[str] | None = None
     lease: tuple[str, int] | None = None
     is_private: bool = False
+    ends_with_session: bool = False
+    family: str = ""
+
+    @property
+    def keeps_session(self) -> bool:
+        """Does the session stay for it, when no driver is left?"""
+        return self.is_detached and not self.ends_with_session
+
+    def ends_with(self, driver: str) -> bool:
+        """Is it one of those that end when a driver leaves?"""
+        return not self.is_detached and (self.family or self.driver) == driver
 
     def encode(self) -> bytes:
         """Returns the spec as bytes."""

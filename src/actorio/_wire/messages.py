@@ -229,6 +229,8 @@ class Create(Message, tag=3, frozen=True):
     # For a worker: the lease that it is the first to serve, and whether it is to serve no other.
     lease: int = 0
     is_private: bool = False
+    # It is detached, and yet the session does not stay for it.
+    ends_with_session: bool = False
 
 
 class Kill(Message, tag=4, frozen=True):
@@ -459,7 +461,7 @@ class Fork(Message, tag=1, frozen=True):
 
     The payload is the actor's `Spec`. Six descriptors come with it: listening socket, birth, stdout, stderr, and the
     reading ends of the last two. The zygote keeps the reading ends, and with ``is_restartable`` the first two. Without
-    the process ``owner_pid`` nobody misses the actor (0: it is detached).
+    the process ``owner_pid`` nobody misses the actor (0: it is detached, and the session stays for it).
     """
 
     actor_id: str

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 # "/" and 16 hexadecimal digits: the name of a socket in the directory.
 _LONGEST_SOCKET = 17
 _REMOVAL_PAUSE, _REMOVAL_TRIES = 0.02, 50
-# What says who may take part in a session.
-_INFO = "session"
+# What says who may take part in a session, and what it is called if it has a name.
+_INFO, _NAME = "session", "name"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
 _OWN_INFO = f"protocol {VERSION}, Python {sys.version_info[0]}.{sys.version_info[1]}, {sys.prefix}, {_PACKAGE}\n"
 
@@ -99,8 +99,20 @@ class Sessions:
         found = [path for path in self.base.iterdir() if _fits(path) and not _is_free(path)]
         return [SessionDirectory(str(path)) for path in sorted(found, key=_age)]
 
-    def create(self) -> SessionDirectory:
+    def nameless(self) -> list[SessionDirectory]:
+        """Returns those of them that have no name, and so are for whoever comes."""
+        return [each for each in self.running() if not _name_of(each.path)]
+
+    def find(self, name: str) -> SessionDirectory | None:
+        """Returns the session that `create` has given a name; None when this interpreter can join none."""
+        return next((each for each in self.running() if _name_of(each.path) == name), None)
+
+    def create(self, name: str | None = None) -> SessionDirectory:
         """Makes and locks the directory of a new session; what dead sessions left is removed first.
+
+        Args:
+            name: what `find` finds it by. Not that of the directory: whoever ends an old session removes its
+                directory, and must not find that of a new one in its place.
 
         Raises:
             OSError: it cannot be made.
@@ -109,13 +121,15 @@ class Sessions:
         path = str(self.base / os.urandom(4).hex())
         os.mkdir(path, 0o700)  # noqa: PTH102  # the mode must be there from the start
         lock = hold_lock(f"{path}/lock", os.O_CREAT | os.O_RDWR)
+        if name is not None:
+            Path(path, _NAME).write_text(name, encoding="utf-8")
         with open(f"{path}/{_INFO}", "x", encoding="utf-8") as info:  # noqa: PTH123
             info.write(_OWN_INFO)
         return SessionDirectory(path, lock)
 
 
 def named(address: str) -> SessionDirectory:
-    """Returns the directory of the session that a user names, by its path or by the last part of it.
+    """Returns the directory of the session that a user names: by its path, by the last part of that, or by its name.
 
     Raises:
         ConnectionError: there is no such session, or this interpreter cannot join it.
@@ -124,7 +138,10 @@ def named(address: str) -> SessionDirectory:
     with Sessions() as sessions:
         path = Path(address) if "/" in address else sessions.base / address
         if not os.path.isdir(path):  # noqa: PTH112  # False for a path that cannot be
-            known = ", ".join(each.name for each in sessions.running())
+            found = sessions.find(address)
+            if found is not None:
+                return found
+            known = ", ".join(_name_of(each.path) or each.name for each in sessions.running())
             raise ConnectionError(f"there is no session {address!r}; running are: {known or 'none'}")
         if path.stat().st_uid != os.getuid():
             raise PermissionError(f"the session {address!r} belongs to user {path.stat().st_uid}, not to you")
@@ -141,6 +158,14 @@ def _fits(path: Path) -> bool:
         return (path / _INFO).read_text(encoding="utf-8") == _OWN_INFO
     except OSError:
         return False
+
+
+def _name_of(path: str) -> str:
+    """Returns the name of a session, "" when it has none."""
+    try:
+        return Path(path, _NAME).read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def _age(path: Path) -> float:

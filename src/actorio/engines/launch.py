@@ -73,7 +73,7 @@ class Launch:
 
 
 def launch_in(
-    sessions: Sessions, memory: int | None = None, patience: float = DEFAULT_PATIENCE
+    sessions: Sessions, memory: int | None = None, patience: float = DEFAULT_PATIENCE, name: str | None = None
 ) -> tuple[SessionDirectory, Launch]:
     """Begins a session: makes its directory and starts its node.
 
@@ -81,11 +81,12 @@ def launch_in(
         sessions: all of them, while nobody else begins or joins one.
         memory: how many bytes its values may take, None for a share of the machine's.
         patience: how long a `put` waits for room, in seconds.
+        name: what it is called, None for nothing.
 
     Raises:
         OSError: the system has no room for it, and nothing is left of it.
     """
-    directory = sessions.create()
+    directory = sessions.create(name)
     try:
         set_limit(directory.path, memory, patience)
         return directory, Launch(directory)

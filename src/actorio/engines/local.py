@@ -29,7 +29,7 @@ _STOP_TIMEOUT = 1.8
 _EXIT_TIMEOUT = 0.2
 # How many sessions that end at that moment are tried.
 _TRIES = 5
-_ADDRESS_VARIABLE = "ACTORIO_ADDRESS"
+ADDRESS_VARIABLE = "ACTORIO_ADDRESS"
 _AUTO, _LOCAL = "auto", "local"
 # What a session that runs has already, and how it is written.
 _OF_NEW_SESSIONS = {
@@ -50,7 +50,7 @@ class Session:
 
     def __init__(self, options: InitOptions) -> None:
         raise_limit()
-        address = options.address or os.environ.get(_ADDRESS_VARIABLE, "")
+        address = options.address or ("" if options.session else os.environ.get(ADDRESS_VARIABLE, ""))
         self._enter(address, options)
         try:
             self._settle_in(options)
@@ -87,7 +87,8 @@ class Session:
                 self._printer.close()
                 if launch is not None or address not in {"", _AUTO} or isinstance(error, TimeoutError):
                     raise
-                # The session that was found has just ended: there may be another, or room for one.
+                # The session that was found is just ending: then there may be another, or room for one.
+                self.directory.remove_when_over()
             else:
                 return
         raise RaySystemError("every session that was found ended at that moment; call init() again")
@@ -169,14 +170,21 @@ def _find(address: str, options: InitOptions) -> tuple[SessionDirectory, Launch 
             raise ValueError(f"{', '.join(wishes)}: only a new session can be told so, as with address='local'")
         return named(address), None
     with Sessions() as sessions:
-        running = [] if address == _LOCAL or ((wishes or options.preload) and not address) else sessions.running()
+        if options.session:
+            found = sessions.find(options.session)
+            return (found, None) if found else _launch(sessions, options)
+        running = [] if address == _LOCAL or ((wishes or options.preload) and not address) else sessions.nameless()
         if running:
             return running[0], None
         if address == _AUTO:
             raise ConnectionError(
                 "there is no running session to join: call init() without address='auto' to start one"
             )
-        return launch_in(sessions, options.object_store_memory, options.object_store_timeout)
+        return _launch(sessions, options)
+
+
+def _launch(sessions: Sessions, options: InitOptions) -> tuple[SessionDirectory, Launch]:
+    return launch_in(sessions, options.object_store_memory, options.object_store_timeout, options.session)
 
 
 def _wishes(options: InitOptions) -> list[str]:
@@ -235,18 +243,19 @@ class InitContext:
 def init(address: str | None = None, **options: Any) -> InitContext:
     """Joins a running session of this user, or starts one. Called on first use if a program does not call it.
 
-    Which session: the one that ``address`` names, or that the environment variable ``ACTORIO_ADDRESS`` does; without
-    either the newest that runs under the same Python, and a new one when there is none. Starting takes a fifth of a
-    second. Any number of drivers share a session; each sees the output of its own actors.
+    Which session: the one that ``address`` or ``session`` names, or that the environment variable ``ACTORIO_ADDRESS``
+    does; otherwise the newest without a name that runs under the same Python, and a new one when there is none.
+    Starting takes a fifth of a second. Any number of drivers share a session; each sees the output of its own actors.
 
     This driver's actors end with `shutdown`, at the end of the ``with`` block, or with the program, however that ends;
     detached ones live on, and the session with them.
 
     Args:
         address: a session's directory or its name; ``"auto"``: there must be one; ``"local"``: a new one in any case.
-        **options: see the reference of options: ``namespace``, ``log_to_driver``, ``loop_stall_limit`` (seconds), ...
-            Those that say what a session is to have want a new one: ``num_cpus``, ``num_gpus``, ``resources``,
-            ``object_store_memory``, ``preload``.
+        **options: ``session="shop"``: the session of this name, which is started if it does not run, by whoever comes
+            first. For the others see the reference of options: ``namespace``, ``log_to_driver``, ``loop_stall_limit``
+            (seconds), ... Those that say what a session is to have want a new one: ``num_cpus``, ``num_gpus``,
+            ``resources``, ``object_store_memory``, ``preload``.
 
     Returns:
         A context for ``with actorio.init():`` or ``async with actorio.init():``.
@@ -286,6 +295,13 @@ def shutdown() -> None:
             return
         _become_driver(None)
         session.close()
+
+
+def pending_calls() -> int:
+    """Returns how many calls of this driver have not been answered yet, streams that flow among them; 0 without one."""
+    session = _Slot.session
+    contexts = None if session is None else session.runtime.calls.existing_contexts
+    return 0 if contexts is None else contexts.count_all_pending()
 
 
 def is_initialized() -> bool:
