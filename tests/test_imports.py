@@ -9,6 +9,7 @@ import pytest
 # A driver's rooms, and everything that only programs, tests, documents or benchmarks use.
 NOT_IN_AN_ACTOR = [
     "actorio.cli",
+    "actorio.contrib",
     "actorio.engines",
     "actorio._node",
     "actorio.mypy_plugin",
