@@ -112,7 +112,9 @@ def test_what_is_stuck_and_which_circle_it_waits_for(calls, stuck, found):
 
 
 def test_calls_that_wait_at_a_worker_are_not_held_up_by_those_that_wait_for_others():
-    assert not Calls(p1=1).runs(1, "a", "b").waits(1, "b").graph(is_worker=True).stuck
+    graph = Calls(p1=1).runs(1, "a", "b").waits(1, "b").graph(is_worker=True)
+    assert not graph.stuck
+    assert waiting_lines(graph, [])[-1] == "    Bank.b() waits for its turn"
 
 
 def test_calls_whose_maker_is_not_known_are_not_taken_for_each_other():

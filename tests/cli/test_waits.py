@@ -206,6 +206,14 @@ def test_an_actor_that_does_not_answer_is_said_so(command, tmp_path):
     assert waiting(command)["silent"] == []
 
 
+def test_an_actor_that_answers_another_question_is_passed_over(command, monkeypatch):
+    held = Held.remote()
+    ray.get(held.begin.remote())
+    # As one of an earlier version would.
+    monkeypatch.setattr("actorio.cli.waits.WAITS", "tasks")
+    assert waiting(command) == {"actors": [], "circles": [], "silent": []}
+
+
 def test_a_task_that_waits_is_told_by_the_name_of_its_function(command):
     gate = Gate.remote()
 

@@ -77,7 +77,7 @@ def _queue_words(part: Part) -> tuple[str, str]:
 
 def _behind(part: Part) -> str:
     running = len(part.running) + part.told.more_running
-    if not part.told.limit or not running:
+    if not part.told.limit or not running or part.actor.is_worker:
         return "for their turn" if part.queued_count > 1 else "for its turn"
     return f"behind {running} that run" if running > 1 else f"behind {part.running[0].told.name}()"
 

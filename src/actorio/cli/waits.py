@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,6 +34,11 @@ def ask_waits(actors: Sequence[ActorStatus]) -> tuple[WaitGraph, list[ActorStatu
         lines = {actor.actor_id: asker.line(actor.actor_id) for actor in asked}
     finally:
         asker.close()
-    told = {key: _decode(line.answer) for key, line in lines.items() if line is not None and line.answer}
+    told: dict[str, WaitReport] = {}
+    for key, line in lines.items():
+        # An actor that an earlier version of this package has started takes this for another question.
+        with suppress(msgspec.DecodeError):
+            if line is not None and line.answer:
+                told[key] = _decode(line.answer)
     silent = [actor for actor in asked if (line := lines[actor.actor_id]) is not None and line.asked]
     return WaitGraph(actors, told), silent
