@@ -196,7 +196,7 @@ def test_a_call_that_has_finished_is_left_alone(cause):
 
 def test_the_table_in_the_documentation_has_a_row_for_each_state_and_a_column_for_each_cause():
     rows = [line.split("|")[1:-1] for line in PAGE.read_text("utf-8").splitlines() if line.startswith("|")]
-    marks = [re.findall(r"`(\w+)", cell)[:1] for cell in rows[0]]
+    marks = [re.findall(r"\*\*(\w+)", cell)[:1] for cell in rows[0]]
     assert [mark for found in marks for mark in found] == CAUSES
-    assert [re.findall(r"`(\w+)", row[0])[0] for row in rows[2:]] == STATES
+    assert [re.findall(r"\*\*(\w+)", row[0])[0] for row in rows[2:]] == STATES
     assert all(len(row) == len(CAUSES) + 1 and all(cell.strip() for cell in row) for row in rows[2:])
