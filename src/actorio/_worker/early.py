@@ -101,9 +101,9 @@ class EarlyEnds:
             self._dispatcher.stop(call)
             self._loop.call_later(self._grace, self._give_up, call)
 
-    def answer(self, call: Delivered) -> None:
-        """Answers a call that is to end, if nobody has."""
-        frame = self._executor.refuse(call, asyncio.CancelledError())
+    def answer(self, call: Delivered, error: Exception | None = None) -> None:
+        """Answers a call that is to end, if nobody has; or one that cannot begin, with an error."""
+        frame = self._executor.refuse(call, error or asyncio.CancelledError())
         if frame:
             call.connection.reply_now(frame)
 

@@ -12,7 +12,7 @@ from actorio._wire.messages import Cancel, Limit, Probe
 from actorio._wire.payload import NONE, dumps
 from actorio._worker.brake import Brake
 from actorio._worker.deadlocks import DeadlockWatch
-from actorio._worker.mailbox import REFUSED, STARTS, WAITS, Mailbox
+from actorio._worker.mailbox import REFUSED, STARTS, Mailbox
 from actorio._worker.wait_report import WaitReport, report
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from actorio._model.concurrency import Rules
     from actorio._transport.serving import Connection
-    from actorio._wire.messages import Note, Room
+    from actorio._wire.messages import Note, Room, Way
     from actorio._worker.delivered import Delivered
     from actorio._worker.early import EarlyEnds
     from actorio._worker.executor import Executor
@@ -75,15 +75,34 @@ class Intake:
         way = request.way
         if way is None:
             outcome = self.mailbox.offer(call, request.method, now=self._now())
+        elif self._has_group(call, way.group):
+            outcome = self._offer_its_way(call, way)
         else:
-            if way.deadline:
-                self._early.expect(call)
-            outcome = self.mailbox.offer(call, request.method, way.group, way.priority, self._now())
-        if self._is_single:
-            return self._offer_single(call, outcome)
+            return False
         if outcome != STARTS:
             self._turned_away(call, outcome)
+        elif self._is_single:
+            self._heads.append(call)
         return outcome == STARTS
+
+    def _offer_its_way(self, call: Delivered, way: Way) -> int:
+        method = call.request.method
+        if way.deadline:
+            self._early.expect(call)
+        if self._is_single and self._watch.actor_id in way.chain and self._executor.is_reentrant(method):
+            # Though the mailbox may be full: it does not wait there.
+            self.mailbox.let_in(method, way.group, self._now())
+            return STARTS
+        return self.mailbox.offer(call, method, way.group, way.priority, self._now())
+
+    def _has_group(self, call: Delivered, group: str) -> bool:
+        """Is a call's group there? If not, its caller, who knows another class of this name, is told so."""
+        try:
+            self._rules.check_group(group)
+        except ValueError as error:
+            self._early.answer(call, error)
+            return False
+        return True
 
     def _turned_away(self, call: Delivered, outcome: int) -> None:
         """A call has not begun: it waits, perhaps for a rate, or in a full mailbox; or it or another one is dropped."""
@@ -95,6 +114,9 @@ class Intake:
             self._drop(self.mailbox.displaced.pop())
         if self._brake is not None and self.mailbox.is_full():
             self._brake.pull(call.connection)
+        if self._is_single:
+            way = call.request.way
+            self._watch.calls_wait(is_suspicious=way is not None and self._watch.actor_id in way.chain)
 
     def _drop(self, call: Delivered) -> None:
         name, bound = self._executor.name_of(call), self._rules.bound

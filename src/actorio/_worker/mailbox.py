@@ -161,17 +161,17 @@ class Mailbox(Generic[C]):
         """Forgets a call if it waits; returns whether it did."""
         return self._take(call) is not None
 
-    def let_in(self, call: C, now: float = 0.0) -> bool:
-        """Starts a call if it waits, whether or not there is room for it; returns whether it waited.
+    def let_in(self, method: str = "", group: str = "", now: float = 0.0) -> None:
+        """Starts a call that has not been offered, whether or not there is room for it.
 
-        It counts for the rate of its method, and holds up later ones.
+        It counts for the rate of its method, and holds up later ones. For the arguments see `offer`.
+
+        Raises:
+            ValueError: There is no such group.
         """
-        line = self._take(call)
-        if line is None:
-            return False
-        line.start(now)
+        if not self._is_plain:
+            self._backlog.find_line(method, group).start(now)
         self.running += 1
-        return True
 
     def set_limit(self, limit: int, group: str = "", now: float = 0.0) -> Sequence[C]:
         """Changes how many calls of a group may run; returns those that start in consequence.

@@ -1,0 +1,130 @@
+"""What a machine that draws its steps finds in the end, one story at a time."""
+
+import asyncio
+import functools
+import threading
+
+import pytest
+from tests._worker.actors import ACTOR, PATIENCE, Loop, Mortal, OnLoop, Watch, Wire, end_thread, executor_of
+
+from actorio._model.concurrency import Rules
+from actorio._wire.messages import Call, Cancel, Way
+from actorio._wire.payload import dumps
+from actorio._worker import early, executor, intake
+from actorio._worker.delivered import Delivered
+from actorio._worker.dispatcher import LoopDispatcher
+from actorio._worker.early import EarlyEnds
+
+OWN = Way(chain=(ACTOR,))
+
+
+class Scene:
+    """An actor on a loop, and a wire to it. The keys of calls are given."""
+
+    def __init__(self, loop, rules, cls=OnLoop):
+        self.loop, self.executor = loop, executor_of(cls)
+        self.log, self.gates = self.executor.instance.log, self.executor.instance.gates
+        self.wire = Wire(self.log)
+        make_early = functools.partial(EarlyEnds, loop, self.executor, 1.0, lambda _: None)
+        if cls is OnLoop:
+            self.dispatcher = LoopDispatcher(loop, self.executor, rules, Watch(), pytest.fail, make_early)
+        else:
+            self.dispatcher = Mortal(loop, self.executor, rules, end_thread, make_early)
+        self.intake = self.dispatcher.intake
+
+    def call(self, *calls, wire=None):
+        """Make calls, in one batch: keys, methods, and ways if any."""
+        wire = wire or self.wire
+        frames = [
+            wire.caller.call(key, key, method, dumps(((key,), {})), way=way[0] if way else None)
+            for key, method, *way in calls
+        ]
+        self._send(wire, b"".join(frames))
+
+    def ask(self, request, wire=None):
+        wire = wire or self.wire
+        self._send(wire, wire.caller.ask(request.id, request.id, request))
+
+    def _send(self, wire, data):
+        self.dispatcher.on_requests(wire, wire.peer.receive(data))
+        self.loop.turn()
+
+    def cancel(self, key):
+        self.intake.on_note(self.wire, Cancel(key))
+        self.loop.turn()
+
+    def end(self, key):
+        self.gates[key].set_result(key)
+        self.loop.turn()
+
+    def time_is(self, now):
+        self.loop.now = now
+        self.loop.turn()
+
+
+@pytest.fixture
+def scene(monkeypatch):
+    loop = Loop()
+    for module in (early, executor, intake):
+        monkeypatch.setattr(module, "monotonic", loop.time)
+    yield functools.partial(Scene, loop)
+    while tasks := asyncio.all_tasks(loop):
+        for task in tasks:
+            task.cancel()
+        loop.turn()
+    loop.close()
+
+
+# -- groups --------------------------------------------------------------------------------------------------------
+
+
+def test_a_call_of_a_group_that_is_not_there_is_answered_and_those_behind_it_run(scene):
+    here = scene(Rules(2, {"io": 1}))
+    here.call((0, "plain"), (1, "plain", Way(group="none")), (2, "plain"))
+    assert here.wire.answers == {0: "value", 1: "no group", 2: "value"}
+
+
+# -- calls that are let in -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["wait", "fail", "drop_oldest", "drop_newest"])
+def test_a_reentrant_call_does_not_need_room_in_the_mailbox(scene, policy):
+    here = scene(Rules(1, bound=1, policy=policy))
+    here.call((0, "gated"), (1, "plain"), (2, "again", OWN))
+    assert here.log.started == [0, 2]
+    assert here.wire.answers == {}
+    here.end(2)
+    here.end(0)
+    assert here.wire.answers == {0: "value", 1: "value", 2: "value"}
+
+
+# -- room ----------------------------------------------------------------------------------------------------------
+
+
+# -- rates ---------------------------------------------------------------------------------------------------------
+
+
+# -- early ends ----------------------------------------------------------------------------------------------------
+
+
+# -- in threads ----------------------------------------------------------------------------------------------------
+
+
+def release(here, key):
+    here.gates[key][1].append("value")
+    here.gates[key][0].set()
+
+
+def end_threads(here):
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("actor-")]
+    for number in range(len(threads)):
+        here.dispatcher._admitted.append(Delivered(here.wire, Call(number, "__ray_terminate__"), dumps(((), {}))))
+        here.dispatcher._wakes.put(None)
+    for thread in threads:
+        thread.join(PATIENCE)
+
+
+def cancelled_call(wire, window=0):
+    call = Delivered(wire, Call(1, "squares", window=window), b"")
+    call.reason = "cancelled"
+    return call
