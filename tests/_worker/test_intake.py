@@ -7,10 +7,10 @@ import threading
 import pytest
 from tests._worker.actors import ACTOR, PATIENCE, Loop, Mortal, OnLoop, Watch, Wire, end_thread, executor_of
 
-from actorio._model.concurrency import Rules
-from actorio._wire.messages import Call, Cancel, Way
+from actorio._model.concurrency import MethodRule, Rate, Rules
+from actorio._wire.messages import Call, Cancel, Limit, Room, Way
 from actorio._wire.payload import dumps
-from actorio._worker import early, executor, intake
+from actorio._worker import brake, early, executor, intake
 from actorio._worker.delivered import Delivered
 from actorio._worker.dispatcher import LoopDispatcher
 from actorio._worker.early import EarlyEnds
@@ -98,10 +98,76 @@ def test_a_reentrant_call_does_not_need_room_in_the_mailbox(scene, policy):
     assert here.wire.answers == {0: "value", 1: "value", 2: "value"}
 
 
+def test_a_limit_that_stays_one_leaves_reentrant_calls_alone(scene):
+    here = scene(Rules(1))
+    here.ask(Limit(9, 1))
+    here.call((0, "gated"), (1, "again", OWN))
+    assert here.log.started == [0, 1]
+
+
+def test_nothing_is_kept_of_calls_that_ran_one_at_a_time(scene):
+    here = scene(Rules(1))
+    here.call((0, "gated"))
+    here.ask(Limit(9, 2))
+    here.end(0)
+    assert not here.intake._heads
+
+
 # -- room ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_greater_limit_makes_room(scene):
+    here = scene(Rules(1, bound=1))
+    here.call((0, "gated"), (1, "gated"))
+    here.ask(Room(2))
+    assert not here.wire.answers
+    here.ask(Limit(3, 2))
+    assert here.wire.answers == {2: "done", 3: "done"}
+
+
+def test_a_call_that_has_waited_for_its_rate_makes_room(scene):
+    here = scene(Rules(5, methods={"rated": MethodRule(rate=Rate(1, 1.0))}, bound=1))
+    here.call((0, "rated"), (1, "rated"))
+    here.ask(Room(2))
+    assert not here.wire.answers
+    here.time_is(1001.0)
+    assert here.log.started == [0, 1]
+    assert here.wire.answers == {2: "done"}
+
+
+def test_callers_who_wait_for_room_do_not_depend_on_others_who_were_given_it(scene):
+    here = scene(Rules(1, bound=1))
+    here.call((0, "gated"), (1, "plain"))
+    for key in range(2, 9):
+        here.ask(Room(key))
+    # Nobody makes another call.
+    here.end(0)
+    assert {key for key, answer in here.wire.answers.items() if answer == "done"} == set(range(2, 9))
+
+
+def test_nothing_is_kept_of_callers_who_were_told_to_pause_and_have_gone(scene):
+    here = scene(Rules(1, bound=1))
+    here.call((0, "gated"), (1, "gated"))
+    for key in range(2, 10 * brake._FEW):
+        wire = Wire(here.log)
+        here.call((key, "plain"), wire=wire)
+        assert wire.full == 1
+        wire.is_lost = True
+        here.intake.on_lost(wire)
+    assert len(here.intake._brake._told) <= brake._FEW
+
+
 # -- rates ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_greater_limit_lets_a_call_start_when_its_rate_does(scene):
+    here = scene(Rules(1, methods={"rated": MethodRule(rate=Rate(1, 1.0))}))
+    here.call((0, "rated"), (1, "rated"))
+    here.ask(Limit(2, 2))
+    here.time_is(1000.9)
+    assert here.log.started == [0]
+    here.time_is(1001.0)
+    assert here.log.started == [0, 1]
 
 
 # -- early ends ----------------------------------------------------------------------------------------------------

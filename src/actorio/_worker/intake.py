@@ -141,6 +141,11 @@ class Intake:
             self._watch.calls_wait(is_suspicious=is_own)
         return is_started
 
+    def _make_room(self) -> None:
+        """Fewer calls wait or run, perhaps: callers may go on."""
+        if self._brake is not None:
+            self._brake.release(len(self.mailbox), is_idle=not self.mailbox.running)
+
     def ended(self, call: Delivered) -> Sequence[Delivered]:
         """A call has ended, or lends its place to another; returns those that start now."""
         request = call.request
@@ -149,8 +154,7 @@ class Intake:
         if self._is_single:
             self._heads.remove(call)
             self._heads += following
-        if self._brake is not None:
-            self._brake.release(len(self.mailbox))
+        self._make_room()
         if self._is_rated:
             self._loop.call_soon_threadsafe(self._see_to_rates)
         return following
@@ -172,8 +176,8 @@ class Intake:
         """Forgets a call that waits; returns False when it does not wait."""
         with self._lock:
             was_waiting = self.mailbox.cancel(call)
-            if was_waiting and self._brake is not None:
-                self._brake.release(len(self.mailbox))
+            if was_waiting:
+                self._make_room()
         return was_waiting
 
     def answer(self, connection: Connection, request: Room | Limit) -> None:
@@ -182,10 +186,17 @@ class Intake:
             self._set_limit(connection, request)
             return
         with self._lock:
+                    self._heads.clear()
+                if started:
+                    self._make_room()
             if self._brake is None:
                 connection.reply_now(connection.peer.result(request.id, NONE))
             else:
-                self._brake.ask(connection, request.id, len(self.mailbox))
+                self._brake.ask(connection, request.id)
+                self._make_room()
+            if self._is_rated:
+                # Calls may wait for their rate alone that have waited for room, too.
+                self._loop.call_soon(self._see_to_rates)
 
     def waits(self, connection: Connection) -> WaitReport:
         """Returns who waits for whom here; ``connection`` is that of whoever asks."""
@@ -197,11 +208,13 @@ class Intake:
         try:
             with self._lock:
                 started = self.mailbox.set_limit(request.limit, request.group, self._now())
-                if not request.group:
+                if not request.group and request.limit > 1:
                     # Of several that run none is the one that the others wait for.
                     self._is_single = False
         except ValueError as error:
             connection.reply_now(connection.peer.failure(request.id, dumps(error), is_pickled_error=True))
+            if started:
+                self._make_room()
         else:
             connection.reply_now(connection.peer.result(request.id, NONE))
             self._start_all(started)
