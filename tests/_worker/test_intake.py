@@ -173,6 +173,15 @@ def test_a_greater_limit_lets_a_call_start_when_its_rate_does(scene):
 # -- early ends ----------------------------------------------------------------------------------------------------
 
 
+def test_what_a_call_brought_is_not_kept_until_its_deadline_when_it_will_not_begin(scene):
+    here = scene(Rules(1))
+    here.call((0, "gated"), (1, "plain", Way(deadline=5000.0)))
+    call = here.wire.peer.owed[1]
+    here.cancel(1)
+    assert here.wire.answers == {1: "cancelled before it began"}
+    assert not call.payload
+
+
 # -- in threads ----------------------------------------------------------------------------------------------------
 
 

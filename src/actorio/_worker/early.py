@@ -95,6 +95,8 @@ class EarlyEnds:
         call.reason, call.words = reason, words
         if self._dispatcher.revoke(call):
             self.answer(call)
+            # What it brought: its deadline may keep the call itself for long.
+            call.payload = b""
         elif call.has_begun:
             if is_recursive:
                 self._cancel_made_in(call)

@@ -126,25 +126,7 @@ class Intake:
             f"allows, and mailbox_policy is {self._rules.policy!r}"
         )
         self._early.answer(call)
-
-    def _offer_single(self, call: Delivered, outcome: int) -> bool:
-        """Looks after a call to an actor that runs one at a time; returns whether it starts now."""
-        way = call.request.way
-        is_own = way is not None and self._watch.actor_id in way.chain
-        is_started = outcome == STARTS
-        if outcome == WAITS and is_own and self._executor.is_reentrant(call.request.method):
-            is_started = self.mailbox.let_in(call, self._now())
-        if is_started:
-            self._heads.append(call)
-        else:
-            self._turned_away(call, outcome)
-            self._watch.calls_wait(is_suspicious=is_own)
-        return is_started
-
-    def _make_room(self) -> None:
-        """Fewer calls wait or run, perhaps: callers may go on."""
-        if self._brake is not None:
-            self._brake.release(len(self.mailbox), is_idle=not self.mailbox.running)
+        call.payload = b""
 
     def ended(self, call: Delivered) -> Sequence[Delivered]:
         """A call has ended, or lends its place to another; returns those that start now."""
@@ -158,6 +140,11 @@ class Intake:
         if self._is_rated:
             self._loop.call_soon_threadsafe(self._see_to_rates)
         return following
+
+    def _make_room(self) -> None:
+        """Fewer calls wait or run, perhaps: callers may go on."""
+        if self._brake is not None:
+            self._brake.release(len(self.mailbox), is_idle=not self.mailbox.running)
 
     def resume(self, call: Delivered) -> None:
         """A call that had lent its place goes on."""
@@ -186,17 +173,11 @@ class Intake:
             self._set_limit(connection, request)
             return
         with self._lock:
-                    self._heads.clear()
-                if started:
-                    self._make_room()
             if self._brake is None:
                 connection.reply_now(connection.peer.result(request.id, NONE))
             else:
                 self._brake.ask(connection, request.id)
                 self._make_room()
-            if self._is_rated:
-                # Calls may wait for their rate alone that have waited for room, too.
-                self._loop.call_soon(self._see_to_rates)
 
     def waits(self, connection: Connection) -> WaitReport:
         """Returns who waits for whom here; ``connection`` is that of whoever asks."""
@@ -211,13 +192,17 @@ class Intake:
                 if not request.group and request.limit > 1:
                     # Of several that run none is the one that the others wait for.
                     self._is_single = False
+                    self._heads.clear()
+                if started:
+                    self._make_room()
         except ValueError as error:
             connection.reply_now(connection.peer.failure(request.id, dumps(error), is_pickled_error=True))
-            if started:
-                self._make_room()
         else:
             connection.reply_now(connection.peer.result(request.id, NONE))
             self._start_all(started)
+            if self._is_rated:
+                # Calls may wait for their rate alone that have waited for room, too.
+                self._loop.call_soon(self._see_to_rates)
 
     def _see_to_rates(self) -> None:
         """Starts what has waited for its rate alone, and comes back when the next one may start."""
@@ -228,6 +213,8 @@ class Intake:
             started = self.mailbox.due(monotonic())
             if self._is_single:
                 self._heads += started
+            if started:
+                self._make_room()
             due = self.mailbox.next_due()
         if due is not None:
             self._due = self._loop.call_later(max(0.0, due - monotonic()), self._see_to_rates)
