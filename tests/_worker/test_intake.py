@@ -10,7 +10,7 @@ from tests._worker.actors import ACTOR, PATIENCE, Loop, Mortal, OnLoop, Watch, W
 from actorio._model.concurrency import MethodRule, Rate, Rules
 from actorio._wire.messages import Call, Cancel, Limit, Room, Way
 from actorio._wire.payload import dumps
-from actorio._worker import brake, early, executor, intake
+from actorio._worker import brake, dispatcher, early, executor, intake
 from actorio._worker.delivered import Delivered
 from actorio._worker.dispatcher import LoopDispatcher
 from actorio._worker.early import EarlyEnds
@@ -180,6 +180,20 @@ def test_what_a_call_brought_is_not_kept_until_its_deadline_when_it_will_not_beg
     here.cancel(1)
     assert here.wire.answers == {1: "cancelled before it began"}
     assert not call.payload
+
+
+def test_a_method_that_waits_for_a_thread_does_not_run_when_it_was_cancelled(scene, monkeypatch):
+    monkeypatch.setattr(dispatcher, "_MOST_THREADS", 1)
+    here = scene(Rules(2))
+    here.call((0, "in_a_thread"), (1, "in_a_thread"))
+    assert here.log.wait_for(lambda: here.log.started == [0])
+    here.cancel(1)
+    here.gates[0].set()
+    while here.dispatcher.is_running():
+        here.loop.turn()
+    here.dispatcher._pool.shutdown()
+    assert here.log.started == [0]
+    assert here.wire.answers == {0: "value", 1: "cancelled"}
 
 
 # -- in threads ----------------------------------------------------------------------------------------------------

@@ -184,5 +184,8 @@ class LoopDispatcher:
             self._start_all(following)
 
 
-def _run(_call: Delivered, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _run(call: Delivered, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if call.reason is not None:
+        # It has waited for a thread, and is to end.
+        raise asyncio.CancelledError
     return function(*args, **kwargs)
