@@ -5,7 +5,7 @@ import functools
 import threading
 
 import pytest
-from tests._worker.actors import ACTOR, PATIENCE, Loop, Mortal, OnLoop, Watch, Wire, end_thread, executor_of
+from tests._worker.actors import ACTOR, PATIENCE, InThreads, Loop, Mortal, OnLoop, Watch, Wire, end_thread, executor_of
 
 from actorio._model.concurrency import MethodRule, Rate, Rules
 from actorio._wire.messages import Call, Cancel, Limit, Room, Way
@@ -197,6 +197,22 @@ def test_a_method_that_waits_for_a_thread_does_not_run_when_it_was_cancelled(sce
 
 
 # -- in threads ----------------------------------------------------------------------------------------------------
+
+
+def test_all_calls_that_one_end_lets_start_do_so_at_once(scene):
+    # When the first one ends there is a place in both groups: its own, and another call of its method in the other one.
+    rules = Rules(1, {"io": 1, "cpu": 1}, {"one": MethodRule("io", 1)})
+    here = scene(rules, InThreads)
+    first = threading.Thread(target=here.dispatcher.work, name="actor-1", daemon=True)
+    first.start()
+    here.call((0, "one"), (1, "gated", Way(group="io")), (2, "one", Way(group="cpu")))
+    assert here.log.wait_for(lambda: here.log.started == [0])
+    release(here, 0)
+    assert here.log.wait_for(lambda: sorted(here.log.started) == [0, 1, 2])
+    release(here, 1)
+    release(here, 2)
+    assert here.log.wait_for(lambda: here.wire.answers == dict.fromkeys(range(3), "value"))
+    end_threads(here)
 
 
 def release(here, key):

@@ -131,8 +131,10 @@ class ThreadDispatcher:
         outflow = call.connection.outflows.get(call.request.id)
         if outflow is not None:
             outflow.leave()
-        if call.on_cancel is not None:
-            call.on_cancel()
+        # Read once: its thread takes it back when it is done.
+        on_cancel = call.on_cancel
+        if on_cancel is not None:
+            on_cancel()
         else:
             self._interruptions.interrupt(call)
 
@@ -200,7 +202,11 @@ class ThreadDispatcher:
             if following:
                 # At the end: those that were admitted before it must not be overtaken.
                 self._admitted += following
-            return self._admitted.popleft() if self._admitted else None
+            call = self._admitted.popleft() if self._admitted else None
+        if len(following) > 1:
+            # Its end may have made room in several groups, and this thread takes one.
+            self._wake(len(following) - 1)
+        return call
 
     def finish(self, patience: float) -> None:
         """Starts no more calls, and waits for those that run in other threads, up to ``patience`` seconds.
