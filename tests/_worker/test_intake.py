@@ -10,7 +10,7 @@ from tests._worker.actors import ACTOR, PATIENCE, InThreads, Loop, Mortal, OnLoo
 from actorio._model.concurrency import MethodRule, Rate, Rules
 from actorio._wire.messages import Call, Cancel, Limit, Room, Way
 from actorio._wire.payload import dumps
-from actorio._worker import brake, dispatcher, early, executor, intake
+from actorio._worker import brake, dispatcher, early, executor, flowing, intake
 from actorio._worker.delivered import Delivered
 from actorio._worker.dispatcher import LoopDispatcher
 from actorio._worker.early import EarlyEnds
@@ -233,3 +233,12 @@ def cancelled_call(wire, window=0):
     call = Delivered(wire, Call(1, "squares", window=window), b"")
     call.reason = "cancelled"
     return call
+
+
+def test_a_stream_that_was_cancelled_before_it_was_there_gives_no_items(scene):
+    here = scene(Rules(1), InThreads)
+    here.wire.left = set()
+    taken = []
+    flowing.flow_in_thread(here.executor, cancelled_call(here.wire, 1), map(taken.append, range(9)), None)
+    assert taken == []
+    assert not here.wire.outflows

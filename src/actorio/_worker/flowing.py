@@ -29,6 +29,9 @@ def flow_in_thread(
     """
     items: Iterator[Any] = executor.items_of(call, value)
     outflow = ThreadOutflow(call.connection, call.request, resting)
+    if call.reason is not None:
+        # Whoever wanted it to end may have found no stream to tell.
+        outflow.leave()
     try:
         while outflow.may_go_on():
             item = next(items, END)
