@@ -14,6 +14,7 @@ from actorio._worker import brake, dispatcher, early, executor, flowing, intake
 from actorio._worker.delivered import Delivered
 from actorio._worker.dispatcher import LoopDispatcher
 from actorio._worker.early import EarlyEnds
+from actorio._worker.interruption import Interruptions
 
 OWN = Way(chain=(ACTOR,))
 
@@ -242,3 +243,11 @@ def test_a_stream_that_was_cancelled_before_it_was_there_gives_no_items(scene):
     flowing.flow_in_thread(here.executor, cancelled_call(here.wire, 1), map(taken.append, range(9)), None)
     assert taken == []
     assert not here.wire.outflows
+
+
+def test_a_method_that_was_to_be_interrupted_before_it_could_be_does_not_run():
+    interruptions, ran = Interruptions(), []
+    with pytest.raises(KeyboardInterrupt):
+        interruptions.run(cancelled_call(None), ran.append, (1,), {})
+    assert ran == []
+    assert not interruptions._running

@@ -32,12 +32,23 @@ class Interruptions:
     def run(
         self, call: Delivered, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        """Runs a method that may be interrupted, in this thread."""
-        self.begin(call)
+        """Runs a method that may be interrupted, in this thread.
+
+        Raises:
+            KeyboardInterrupt: it is to end already.
+        """
         try:
+            self.begin(call)
+            if call.reason is not None:
+                # Whoever wanted it to end may have found nothing to interrupt.
+                raise KeyboardInterrupt
             return function(*args, **kwargs)
         finally:
-            self.end(call)
+            try:
+                self.end(call)
+            finally:
+                # The interruption may come before `end` gets to it.
+                self._running.pop(call, None)
 
     def begin(self, call: Delivered) -> None:
         """From here on the call may be interrupted; in its thread."""
