@@ -41,3 +41,8 @@ def test_sigterm_while_an_exception_is_looked_at_ends_the_actor_all_the_same(exe
 def test_an_exception_that_resists_being_looked_at_is_answered_all_the_same(executor, monkeypatch):
     monkeypatch.setattr(executor, "_describe", raises(KeyError("at any question")))
     assert b"could not be described" in executor.refuse(call(), ValueError())
+
+
+def test_a_call_whose_arguments_are_gone_has_a_name(executor):
+    executor.instance = SimpleNamespace(__actorio_name_call__=lambda function: function)
+    assert executor.name_of(call()) == "A.f"

@@ -325,7 +325,8 @@ class Executor:
         """Returns what errors call a call: ``"Account.deposit"``."""
         request, payload = call.request, call.payload
         name_call = getattr(self.instance, _NAMES_CALLS, None)
-        if name_call is None:
+        if name_call is None or not (payload or files_of(payload)):
+            # Its thread lets go of what a call brought while others may still ask for its name.
             return f"{self.definition.name}.{request.method}"
         payload = cut(payload, (len(payload) - sum(request.parts),))[0]
         args, kwargs = values.loads(payload)
