@@ -65,7 +65,7 @@ class Coroutine:
 
 def carrying(call: Callable[[int], Any]) -> Callable[[int], Any]:
     """Return the same call, made as if by a call of an actor that has a deadline, a chain and a marked variable."""
-    way = Way(time.monotonic() + TIMEOUT, ("ab" * 16, "cd" * 16))
+    way = Way(time.monotonic() + TIMEOUT, "ab" * 8 + "cd" * 8)
     parent = SimpleNamespace(
         connection=None, request=SimpleNamespace(way=way, id=1), reason=None, onward=way, waits=None, on_cancel=None
     )

@@ -34,6 +34,7 @@ PUBLIC = {
     "get_runtime_context",
     "init",
     "is_initialized",
+    "cancel",
     "kill",
     "method",
     "methods_of",
@@ -343,7 +344,7 @@ PLACES = {
     ("option", "error", "text"),
     [
         ({"max_concurency": 2}, ValueError, "did you mean max_concurrency"),
-        ({"max_pending_calls": 2}, ValueError, "max_pending_calls of Ray is not supported here yet"),
+        ({"scheduling_strategy": "SPREAD"}, ValueError, "scheduling_strategy of Ray is not supported here yet"),
         ({"max_concurrency": "2"}, TypeError, "must be int or None"),
         ({"max_concurrency": True}, TypeError, "must be int or None"),
         ({"max_concurrency": 0}, ValueError, "must be at least 1"),

@@ -11,7 +11,7 @@ import cloudpickle
 import actorio
 from actorio._model.birth import Birth
 from actorio._model.definition import ClassDefinition
-from actorio._model.errors import GetTimeoutError, PendingCallsLimitExceeded
+from actorio._model.errors import GetTimeoutError, PendingCallsLimitExceeded, TaskCancelledError
 from actorio._model.failure import TaskFailure
 from actorio._wire.messages import Result
 from actorio._wire.payload import NONE, dumps, loads
@@ -189,7 +189,12 @@ def outcome_of(key, reply, payload):
     if reply.is_pickled_error:
         error = loads(payload)
         words = str(error)
-        kinds = {GetTimeoutError: "expired", PendingCallsLimitExceeded: "dropped", ValueError: "refused"}
+        kinds = {
+            GetTimeoutError: "expired",
+            PendingCallsLimitExceeded: "dropped",
+            TaskCancelledError: "cancelled",
+            ValueError: "refused",
+        }
         outcome = kinds[type(error)]
     else:
         failure = TaskFailure.decode(bytes(payload))

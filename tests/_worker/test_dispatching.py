@@ -21,7 +21,7 @@ from tests._worker.actors import ACTOR, PATIENCE, InThreads, Loop, Mortal, OnLoo
 from tests._worker.expected import GRACE, Expected, Job
 
 from actorio._model.concurrency import POLICIES, MethodRule, Rate, Rules
-from actorio._wire.messages import Call, Cancel, Limit, Room, Way
+from actorio._wire.messages import LINK, Call, Cancel, Limit, Room, Way
 from actorio._wire.payload import dumps
 from actorio._worker import early, executor, intake
 from actorio._worker.delivered import Delivered
@@ -138,7 +138,7 @@ class Dispatching(RuleBasedStateMachine):
         return [-1, 1, 2, 5, 9, 30]
 
     def frame_of(self, job):
-        way = Way(job.deadline, (ACTOR,) if job.is_own else (), job.priority, job.given_group)
+        way = Way(job.deadline, ACTOR[:LINK] if job.is_own else "", job.priority, job.given_group)
         return job.wire.caller.call(
             job.key, job.key, job.method, dumps(((job.key,), {})), way=None if way == Way() else way
         )
@@ -275,7 +275,7 @@ class Dispatching(RuleBasedStateMachine):
         self.time_is(self.loop.now + 60.0)
         assert not model.open_jobs() + model.running
         assert not model.asking
-        assert not self.dispatcher.early._deadlines
+        assert self.dispatcher.early._next == float("inf")
         assert not self.intake._heads
 
 

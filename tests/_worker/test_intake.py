@@ -8,7 +8,7 @@ import pytest
 from tests._worker.actors import ACTOR, PATIENCE, InThreads, Loop, Mortal, OnLoop, Watch, Wire, end_thread, executor_of
 
 from actorio._model.concurrency import MethodRule, Rate, Rules
-from actorio._wire.messages import Call, Cancel, Limit, Room, Way
+from actorio._wire.messages import LINK, Call, Cancel, Limit, Room, Way
 from actorio._wire.payload import dumps
 from actorio._worker import brake, dispatcher, early, executor, flowing, intake
 from actorio._worker.delivered import Delivered
@@ -16,7 +16,7 @@ from actorio._worker.dispatcher import LoopDispatcher
 from actorio._worker.early import EarlyEnds
 from actorio._worker.interruption import Interruptions
 
-OWN = Way(chain=(ACTOR,))
+OWN = Way(chain=ACTOR[:LINK])
 
 
 class Scene:

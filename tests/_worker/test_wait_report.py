@@ -107,7 +107,7 @@ def test_a_result_of_another_process_is_told_by_that_and_its_number_there(connec
 
 def test_calls_that_wait_are_told_those_first_that_actors_have_made(connection):
     plain = connection.brings(1, runs=False)
-    chained = connection.brings(2, way=Way(chain=("actor",)), runs=False)
+    chained = connection.brings(2, way=Way(chain="ab" * 8), runs=False)
     found = told_of(connection, [plain, chained])
     assert [call.number for call in found.queued] == [2, 1]
     assert found.running == ()

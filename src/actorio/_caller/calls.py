@@ -65,7 +65,7 @@ class Calls:
         self._holdings = holdings
         self._numbers = numbers
         self._lock = threading.Lock()
-        self._deadlines = Deadlines()
+        self._deadlines = Deadlines(self._open_calls)
 
     @property
     def contexts(self) -> Contexts:
@@ -95,6 +95,10 @@ class Calls:
         """Returns the calls to actors that were made in a call of this process, and have not ended."""
         contexts = self.existing_contexts
         return [] if contexts is None else [result for lane in contexts.lanes() for result in lane.made_in(parent)]
+
+    def _open_calls(self) -> list[PendingResult]:
+        contexts = self.existing_contexts
+        return [] if contexts is None else [result for lane in contexts.lanes() for result in lane.pending()]
 
     def bid_farewell(self) -> None:
         """Tells whom this process has called that it ends in order: what it has called goes on."""
@@ -162,7 +166,7 @@ class Calls:
         if CARRIED.is_on:
             take_along(result)
         if result.way is not None and result.way.deadline:
-            self._deadlines.watch(result)
+            self._deadlines.watch(result, is_task=identity is None)
 
     async def ready(self, identity: ActorIdentity) -> None:
         """Waits until this process may make another call: for the actor's mailbox, and for calls of its own."""

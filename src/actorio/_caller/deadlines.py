@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import threading
 import weakref
 from time import monotonic
@@ -14,85 +12,100 @@ from actorio._model.errors import GetTimeoutError
 from actorio._transport.threads import start_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from actorio._caller.pending import PendingResult
 
+_NEVER = float("inf")
 # How long after the deadline the actor's own word may come, in seconds: it knows which call it was.
 _SLACK = 0.25
-# How many entries are kept at least before those of ended calls are looked for.
-_FEW = 1024
+# How often it is looked for calls whose time is up, at most, in seconds.
+_PAUSE = 0.05
 
 
 class Deadlines:
-    """The calls of this process that have a deadline. A thread of its own looks at the clock, while there are any."""
+    """The calls of this process that have a deadline. A thread of its own looks at the clock, while there are any.
 
-    def __init__(self) -> None:
-        self._entries: list[tuple[float, int, weakref.ref[PendingResult]]] = []
-        self._numbers = itertools.count()
+    Args:
+        open_calls: returns the results of all calls that have been made and not been answered.
+    """
+
+    def __init__(self, open_calls: Callable[[], Iterable[PendingResult]]) -> None:
+        self._open_calls = open_calls
+        # Those that are nowhere yet: tasks may wait for their arguments, or for their turn.
+        self._tasks: weakref.WeakSet[PendingResult] = weakref.WeakSet()
+        # When it has to be looked next.
+        self._next = _NEVER
+        # How many calls were watched over, and how many of them when it was looked last.
+        self._count = self._counted = 0
         self._changed = threading.Condition()
         self._is_running = self._is_closed = False
-        self._many = _FEW
 
-    def watch(self, result: PendingResult) -> None:
-        """Ends a call when its time is up, should nobody else have done so."""
-        if result.way is not None:
-            self._add(result.way.deadline, result)
+    def watch(self, result: PendingResult, *, is_task: bool) -> None:
+        """Ends a call when its time is up, should nobody else have done so. Costs next to nothing."""
+        if is_task:
+            with self._changed:
+                self._tasks.add(result)
+        self._count += 1
+        if result.way is not None and result.way.deadline < self._next:
+            self._wake_at(result.way.deadline)
 
-    def _add(self, time: float, result: PendingResult) -> None:
-        entry = (time, next(self._numbers), weakref.ref(result))
+    def _wake_at(self, time: float) -> None:
         with self._changed:
-            heapq.heappush(self._entries, entry)
-            if len(self._entries) > self._many:
-                self._sweep()
+            self._next = min(self._next, time)
             begins = not self._is_running and not self._is_closed
             self._is_running = self._is_running or begins
-            if self._entries[0] is entry:
-                self._changed.notify()
+            self._changed.notify()
         if begins and start_thread(self._run, "actorio-deadlines") is None:
             self._is_running = False
 
-    def _sweep(self) -> None:
-        self._entries = [entry for entry in self._entries if _is_pending(entry[2]())]
-        heapq.heapify(self._entries)
-        self._many = max(_FEW, 2 * len(self._entries))
-
     def _run(self) -> None:
-        while True:
+        while self._wait():
+            now = monotonic()
+            following = [self._see_to(result, now) for result in self._with_deadlines()]
+            if self._count != self._counted:
+                # One of the new ones may not have been on its way yet.
+                self._counted = self._count
+                following.append(now + _SLACK)
             with self._changed:
-                due = self._wait()
-                if due is None:
-                    self._is_running = False
-                    return
-            for result in due:
-                self._expire(result)
+                self._next = min([self._next, *(max(time, now + _PAUSE) for time in following)])
 
-    def _wait(self) -> list[PendingResult] | None:
-        """Waits for the first that is due; returns None when there is nothing to wait for."""
-        while self._entries and not self._is_closed:
-            left = self._entries[0][0] - monotonic()
-            if left <= 0:
-                result = heapq.heappop(self._entries)[2]()
-                return [result] if result is not None and result.state == PENDING else []
-            self._changed.wait(left)
-        return None
+    def _wait(self) -> bool:
+        """Waits until it has to be looked; returns False when there is nothing to wait for."""
+        with self._changed:
+            while not self._is_closed and self._next < _NEVER:
+                left = self._next - monotonic()
+                if left <= 0:
+                    self._next = _NEVER
+                    return True
+                self._changed.wait(left)
+            self._is_running = False
+            return False
 
-    def _expire(self, result: PendingResult) -> None:
+    def _with_deadlines(self) -> list[PendingResult]:
+        with self._changed:
+            tasks = list(self._tasks)
+        results = {id(result): result for result in (*self._open_calls(), *tasks)}
+        return [
+            result
+            for result in results.values()
+            if result.state == PENDING and result.way is not None and result.way.deadline
+        ]
+
+    def _see_to(self, result: PendingResult, now: float) -> float:
+        """Ends a call whose time is up; returns when to look at it again."""
         way, lane = result.way, result.lane
-        late = 0.0 if way is None else monotonic() - way.deadline
-        if late < _SLACK and lane is not None and lane.is_sent(result):
-            self._add(monotonic() + _SLACK, result)
-            return
-        was_sent = lane is not None and lane.is_sent(result)
-        fate = "it was cancelled, and may have run" if was_sent else "it has not run"
+        deadline = _NEVER if way is None else way.deadline
+        is_sent = lane is not None and lane.is_sent(result)
+        if now < deadline + (_SLACK if is_sent else 0.0):
+            return deadline if now < deadline else deadline + _SLACK
+        fate = "it was cancelled, and may have run" if is_sent else "it has not run"
         text = f"the deadline of {result.call}() passed without an answer; {fate}"
         HERE.cancel(result, lambda: GetTimeoutError(text))
+        return _NEVER
 
     def close(self) -> None:
         """Watches no more."""
         with self._changed:
             self._is_closed = True
-            self._entries.clear()
             self._changed.notify()
-
-
-def _is_pending(result: PendingResult | None) -> bool:
-    return result is not None and result.state == PENDING

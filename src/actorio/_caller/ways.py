@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from actorio._model.context import get_runtime_context
-from actorio._wire.messages import Way
+from actorio._wire.messages import LINK, Way
 
 if TYPE_CHECKING:
     from actorio._model.actor_options import Manner
@@ -17,12 +17,10 @@ def way_onward(parent: RunningCall) -> Way:
     """Returns what calls take along that are made in ``parent`` and have no options of their own."""
     onward: Way | None = parent.onward
     if onward is None:
-        own = get_runtime_context().actor_id or ""
+        own = (get_runtime_context().actor_id or "")[:LINK]
         way = parent.request.way
         parent.onward = onward = (
-            Way(chain=(own,))
-            if way is None
-            else Way(way.deadline, (*way.chain, own), context=way.context, trace=way.trace)
+            Way(chain=own) if way is None else Way(way.deadline, way.chain + own, context=way.context, trace=way.trace)
         )
     if onward.deadline and parent.reason is not None:
         # It cleans up, and for that has as long as it takes: its own time is up.

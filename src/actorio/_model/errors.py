@@ -79,6 +79,7 @@ __all__ = [
     "AsyncioActorExit",
     "AuthenticationError",
     "CrossLanguageError",
+    "DeadlockError",
     "GetTimeoutError",
     "LocalRayletDiedError",
     "NodeDiedError",

@@ -8,8 +8,6 @@ thread of the loop that reads the actor's mailbox.
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import logging
 import os
 from time import monotonic
@@ -17,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from actorio._caller.waits import waited_for
 from actorio._model.context import get_runtime_context
-from actorio._model.errors import DeadlockError, GetTimeoutError, PendingCallsLimitExceeded
+from actorio._model.errors import DeadlockError, GetTimeoutError, PendingCallsLimitExceeded, TaskCancelledError
+from actorio._wire.messages import depth_of
 from actorio._wire.payload import dumps
 from actorio._worker.delivered import Delivered
 
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
     from actorio._worker.executor import Executor
 
 _logger = logging.getLogger("actorio")
-# How many ended calls with a deadline are remembered at least before they are looked for.
-_FEW = 1024
+_NEVER = float("inf")
+# How much longer than it takes to look for calls whose time is up it is until they are looked for again.
+_SHARE = 20.0
 # How many of the calls that a call waits for are named.
 _FEW_NAMES = 5
 
@@ -70,11 +70,10 @@ class EarlyEnds:
         self._dispatcher = dispatcher
         self._grace = grace
         self._cancel_made_in = cancel_made_in
-        # Calls with a deadline, the earliest first; those that have ended are among them for a while.
-        self._deadlines: list[tuple[float, int, Delivered]] = []
-        self._order = itertools.count()
+        # Those from which calls with a deadline have come, and the earliest deadline of those that are not over.
+        self._connections: set[Connection] = set()
+        self._next = _NEVER
         self._alarm: asyncio.TimerHandle | None = None
-        self._many = _FEW
 
     def on_cancel(self, connection: Connection, note: Cancel) -> None:
         """A caller says that it does not want an answer."""
@@ -107,7 +106,8 @@ class EarlyEnds:
         """Answers a call that is to end, if nobody has; or one that cannot begin, with an error."""
         frame = self._executor.refuse(call, error or asyncio.CancelledError())
         if frame:
-            call.connection.reply_now(frame)
+            # With others that end in this moment.
+            call.connection.reply_now(frame, more_follow=True)
 
     def _give_up(self, call: Delivered) -> None:
         if call.is_owed():
@@ -120,31 +120,36 @@ class EarlyEnds:
 
     def expect(self, call: Delivered) -> None:
         """Ends a call when its time is up, if it has not ended by then."""
-        deadlines = self._deadlines
-        heapq.heappush(deadlines, (call.deadline, next(self._order), call))
-        if deadlines[0][2] is call:
-            self._set_alarm()
-        if len(deadlines) > self._many:
-            deadlines[:] = [each for each in deadlines if each[2].is_owed()]
-            heapq.heapify(deadlines)
-            self._many = max(_FEW, 2 * len(deadlines))
+        self._connections.add(call.connection)
+        if call.deadline < self._next:
+            self._next = call.deadline
+            self._set_alarm(self._next - monotonic())
 
-    def _set_alarm(self) -> None:
+    def _set_alarm(self, seconds: float) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        deadlines = self._deadlines
-        while deadlines and not deadlines[0][2].is_owed():
-            heapq.heappop(deadlines)
-        self._alarm = self._loop.call_later(max(0.0, deadlines[0][0] - monotonic()), self._ring) if deadlines else None
+        self._alarm = self._loop.call_later(max(0.0, seconds), self._ring)
 
     def _ring(self) -> None:
-        self._alarm = None
-        now = monotonic()
-        while self._deadlines and self._deadlines[0][0] <= now:
-            call = heapq.heappop(self._deadlines)[2]
-            if call.is_owed():
+        """Ends what has run out of time, and comes back when the next call does."""
+        began = monotonic()
+        for call in self._with_deadlines():
+            if call.deadline <= began:
                 self.end(call, "expired", expiry(call, self._executor.name_of(call)))
-        self._set_alarm()
+        self._connections = {each for each in self._connections if each.is_open() or each.peer.owed}
+        self._next = min((call.deadline for call in self._with_deadlines() if call.reason is None), default=_NEVER)
+        if self._next < _NEVER:
+            # Looking costs time for each call: it is to be a small part of it.
+            now = monotonic()
+            self._set_alarm(max(self._next - now, _SHARE * (now - began)))
+
+    def _with_deadlines(self) -> list[Delivered]:
+        return [
+            call
+            for connection in self._connections
+            for call in connection.peer.owed.values()
+            if isinstance(call, Delivered) and call.deadline
+        ]
 
 
 def expiry(call: Delivered, name: str) -> str:
@@ -153,7 +158,7 @@ def expiry(call: Delivered, name: str) -> str:
     state = "while it ran" + (waits and f" and waited for {waits}")
     state = state if call.has_begun else "before it began: it has not run"
     way = call.request.way
-    chain = f", called by {len(way.chain)} other calls in a row" if way is not None and way.chain else ""
+    chain = f", called by {depth_of(way.chain)} other calls in a row" if way is not None and way.chain else ""
     return f"the deadline of {name}() (pid {os.getpid()}{chain}) passed {state}"
 
 
@@ -167,8 +172,8 @@ def described(call: Delivered, name: str) -> str:
     return f"{place} was cancelled" + ("" if call.has_begun else " before it began: it has not run")
 
 
-def error_of(call: Delivered, name: str) -> bytes | None:
-    """Returns the pickled error that answers a call with a reason of its own; None for one that was cancelled."""
+def error_of(call: Delivered, name: str) -> bytes:
+    """Returns the pickled error that answers a call with a reason to end early."""
     words = described(call, name)
     if call.reason == "expired":
         return dumps(GetTimeoutError(words))
@@ -176,4 +181,5 @@ def error_of(call: Delivered, name: str) -> bytes | None:
         return dumps(DeadlockError(words))
     if call.reason == "dropped":
         return dumps(PendingCallsLimitExceeded(words))
-    return None
+    # Without the place where it was cancelled: to tell it would cost more than all the rest.
+    return dumps(TaskCancelledError(None, words))

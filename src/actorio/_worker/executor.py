@@ -27,7 +27,7 @@ from actorio._store import values
 from actorio._wire import payload as wire
 from actorio._wire.parts import pack
 from actorio._worker.arriving import unpack
-from actorio._worker.early import described, error_of, expiry
+from actorio._worker.early import error_of, expiry
 from actorio._worker.forks import PROCESS, leave_child
 from actorio._worker.itself import send_as_handle
 
@@ -307,9 +307,7 @@ class Executor:
             return _ANSWERED
 
     def _describe(self, call: Delivered, error: BaseException) -> TaskFailure:
-        is_cancelled = isinstance(error, _ENDS if call.reason is not None else _CANCELLED)
-        if is_cancelled and call.reason is not None:
-            error = _with_words(error, described(call, self.name_of(call)))
+        is_cancelled = isinstance(error, _CANCELLED)
         return failure_of(
             error,
             callee=self.name_of(call),
@@ -336,11 +334,6 @@ class Executor:
 def _is_end(error: BaseException) -> bool:
     # By its type: an exception may raise at any question about itself.
     return issubclass(type(error), _ENDS)
-
-
-def _with_words(error: BaseException, words: str) -> BaseException:
-    """Returns the error of a call that was to end, with the story of that."""
-    return asyncio.CancelledError(words).with_traceback(error.__traceback__)
 
 
 def decline(connection: Connection, request: Inbound) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from actorio._wire.messages import Cancel, Limit, Probe
+from actorio._wire.messages import LINK, Cancel, Limit, Probe
 from actorio._wire.payload import NONE, dumps
 from actorio._worker.brake import Brake
 from actorio._worker.deadlocks import DeadlockWatch
@@ -64,6 +64,7 @@ class Intake:
         self._is_single = rules.limit == 1 and not rules.groups
         self._heads: list[Delivered] = []
         self._executor = executor
+        self._link = executor.actor_id[:LINK]
         self._watch = DeadlockWatch(
             executor.actor_id, loop, self._running_heads, self._waits_for_heads, executor.name_of, self._refuse
         )
@@ -89,7 +90,7 @@ class Intake:
         method = call.request.method
         if way.deadline:
             self._early.expect(call)
-        if self._is_single and self._watch.actor_id in way.chain and self._executor.is_reentrant(method):
+        if self._is_single and self._link in way.chain and self._executor.is_reentrant(method):
             # Though the mailbox may be full: it does not wait there.
             self.mailbox.let_in(method, way.group, self._now())
             return STARTS
@@ -116,7 +117,7 @@ class Intake:
             self._brake.pull(call.connection)
         if self._is_single:
             way = call.request.way
-            self._watch.calls_wait(is_suspicious=way is not None and self._watch.actor_id in way.chain)
+            self._watch.calls_wait(is_suspicious=way is not None and self._link in way.chain)
 
     def _drop(self, call: Delivered) -> None:
         name, bound = self._executor.name_of(call), self._rules.bound
