@@ -10,6 +10,7 @@ from actorio._caller.carrying import take_along
 from actorio._caller.contexts import Contexts
 from actorio._caller.deadlines import Deadlines
 from actorio._caller.flows import StreamResult
+from actorio._caller.gate import Gate
 from actorio._caller.held import HeldCall
 from actorio._caller.pending import ERROR, Aside, PendingResult, result_of
 from actorio._caller.recent import Recent
@@ -19,11 +20,9 @@ from actorio._caller.sources import has_generators, replace_generators
 from actorio._caller.wakers import running_loop
 from actorio._caller.ways import way_with
 from actorio._model.argument import OWN, has_references, take_references
-from actorio._model.errors import PendingCallsLimitExceeded, RaySystemError
+from actorio._model.errors import RaySystemError
 from actorio._model.propagation import CARRIED
 from actorio._model.reference import ObjectRef
-from actorio._model.runtime import of_handles
-from actorio._model.streams import Waiting
 from actorio._model.travel import NOTED, KeepingBytes, files_of, join, kept_by, take_notes
 from actorio._store.values import dumps
 
@@ -54,6 +53,7 @@ class Calls:
     Attributes:
         killed: the addresses of actors that this process has just killed: calls to them fail though they may still
             listen.
+        gate: what calls have to pass first, to actors that say how many may wait.
         existing_contexts: None until the first call.
     """
 
@@ -66,6 +66,7 @@ class Calls:
         self._numbers = numbers
         self._lock = threading.Lock()
         self._deadlines = Deadlines(self._open_calls)
+        self.gate = Gate(lambda: self.contexts, self._lane, numbers)
 
     @property
     def contexts(self) -> Contexts:
@@ -117,6 +118,8 @@ class Calls:
         manner: Manner | None = None,
     ) -> ObjectRef[Any]:
         """Sends a call on the lane of the running context."""
+        if manner is not None and manner.is_limited:
+            self.gate.admit(identity, method)
         for value in args:
             if value.__class__ is ObjectRef or value is OWN.instance:
                 return self._call_with_references(identity, method, args, kwargs, manner)
@@ -137,7 +140,7 @@ class Calls:
             raise
         result = PendingResult(next(self._numbers), lane, method)
         if manner is not None or result.way is not None or CARRIED.is_on:
-            self.set_way(result, manner, identity)
+            self.set_way(result, manner)
         if lane is None:
             self._losses.never_connected(identity, result)
         elif NOTED.actors is not None or (lane.held.calls and lane.is_ordered):
@@ -150,51 +153,18 @@ class Calls:
                 self._send_anew(identity, result, method.name, payload, (), ())
         return ObjectRef(result)
 
-    def set_way(self, result: PendingResult, manner: Manner | None, identity: ActorIdentity | None = None) -> None:
+    def set_way(self, result: PendingResult, manner: Manner | None, *, is_task: bool = False) -> None:
         """Notes how a call is to be run and what it takes along, and watches over its deadline.
 
         Raises:
             UnpicklableError: a context variable's value cannot be pickled.
-            PendingCallsLimitExceeded: too many calls of this process to the actor are pending.
         """
         if manner is not None:
-            if identity is not None and manner.is_limited:
-                self._check_pending(identity, result)
-                if identity.terms.bound and running_loop() is None:
-                    self._wait_for_room(identity)
             result.way = way_with(result.way, manner)
         if CARRIED.is_on:
             take_along(result)
         if result.way is not None and result.way.deadline:
-            self._deadlines.watch(result, is_task=identity is None)
-
-    async def ready(self, identity: ActorIdentity) -> None:
-        """Waits until this process may make another call: for the actor's mailbox, and for calls of its own."""
-        limit = identity.terms.max_pending
-        while limit and self.contexts.count_pending(identity.address) >= limit:
-            oldest = self.contexts.oldest_pending(identity.address)
-            if oldest is not None:
-                await Waiting(oldest.wait_done())
-        result = self._ask_for_room(identity, running_loop())
-        if result is not None:
-            await Waiting(result.wait_done())
-
-    def _wait_for_room(self, identity: ActorIdentity) -> None:
-        """Does the same in a thread, but for the calls of its own, which are refused."""
-        result = self._ask_for_room(identity, None)
-        if result is not None:
-            of_handles().block(result, "remote")
-
-    def _ask_for_room(self, identity: ActorIdentity, loop: asyncio.AbstractEventLoop | None) -> PendingResult | None:
-        """Returns what ends when the actor's mailbox has room for another call; None when it surely has."""
-        bound = identity.terms.bound
-        lane = self._lane(identity, loop) if bound else None
-        # That it is full is known late; that less was sent than it holds, at once.
-        if lane is None or not (lane.is_full or lane.count_pending() >= bound):
-            return None
-        result = PendingResult(next(self._numbers), lane, f"{identity.definition.name}.ready")
-        lane.ask_for_room(result)
-        return result
+            self._deadlines.watch(result, is_task=is_task)
 
     def ask(self, identity: ActorIdentity, what: str, request: Callable[[int], Limit | Inspect]) -> ObjectRef[Any]:
         """Asks an actor something that no call is to hold up, on a connection of its own."""
@@ -210,15 +180,6 @@ class Calls:
             lane.actor = identity
             lane.ask(result, request(result.number))
         return ObjectRef(result)
-
-    def _check_pending(self, identity: ActorIdentity, result: PendingResult) -> None:
-        limit = identity.terms.max_pending
-        if limit and self.contexts.count_pending(identity.address) >= limit:
-            raise PendingCallsLimitExceeded(
-                f"{result.call}() was not called: {limit} calls of this process to {identity.definition.name} "
-                f"({identity.actor_id}) are pending, which are as many as max_pending_calls allows; wait for some, or "
-                "write `await handle.method.ready()` before a call"
-            )
 
     def _call_differently(  # noqa: PLR0917  # a call
         self,
@@ -244,9 +205,11 @@ class Calls:
         kwargs: Mapping[str, Any],
     ) -> list[ObjectRef[Any]]:
         """Sends a call that brings several values, or may be made again; returns a reference for each value."""
+        if manner.is_limited:
+            self.gate.admit(identity, method)
         send_to = self.prepare(method, args, kwargs)
         result = RetriedResult(next(self._numbers), method, manner, lambda result: send_to(identity, result))
-        self.set_way(result, manner, identity)
+        self.set_way(result, manner)
         result.send()
         return split(result, self._numbers)
 
@@ -259,9 +222,11 @@ class Calls:
         kwargs: Mapping[str, Any],
     ) -> StreamResult:
         """Sends a call whose values stream. It is made once: of what has been taken, nothing can be taken back."""
+        if manner.is_limited:
+            self.gate.admit(identity, method)
         send_to = self.prepare(method, args, kwargs)
         result = StreamResult(next(self._numbers), None, method, manner.window, self._numbers)
-        self.set_way(result, manner, identity)
+        self.set_way(result, manner)
         send_to(identity, result)
         return result
 
@@ -325,7 +290,7 @@ class Calls:
         payload = dump_arguments(args, kwargs, method)
         result = PendingResult(next(self._numbers), lane, method)
         if manner is not None or result.way is not None or CARRIED.is_on:
-            self.set_way(result, manner, identity)
+            self.set_way(result, manner)
         if lane is None:
             self._losses.never_connected(identity, result)
         else:

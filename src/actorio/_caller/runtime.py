@@ -266,7 +266,7 @@ class CallerRuntime:
 
     async def ready(self, identity: ActorIdentity) -> None:
         """Waits until this process may make another call to an actor."""
-        await self.calls.ready(identity)
+        await self.calls.gate.ready(identity)
 
     def set_concurrency(self, identity: ActorIdentity, limit: int, group: str) -> ObjectRef[None]:
         """Changes how many calls of an actor run at once."""

@@ -125,7 +125,7 @@ class Tasks:
         send_to, refs = self._prepare(task, args, kwargs)
         number = next(self._numbers)
         result = TaskResult(number, task.definition, task.manner, lambda _: self._again(line, result))
-        self._calls.set_way(result, task.manner)
+        self._calls.set_way(result, task.manner, is_task=True)
         self._begin_to_wait(result, send_to, refs, line)
         return split(result, self._numbers)
 
@@ -134,7 +134,7 @@ class Tasks:
         line = self._line(task)
         send_to, refs = self._prepare(task, args, kwargs)
         result = TaskStream(next(self._numbers), None, task.definition, task.manner.window, self._numbers)
-        self._calls.set_way(result, task.manner)
+        self._calls.set_way(result, task.manner, is_task=True)
         self._begin_to_wait(result, send_to, refs, line)
         return result
 

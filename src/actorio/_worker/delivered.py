@@ -40,38 +40,25 @@ class Delivered:
         waits: see `RunningCall`.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "arrived",
-        "connection",
-        "has_begun",
-        "on_cancel",
-        "onward",
-        "payload",
-        "reason",
-        "request",
-        "span",
-        "task",
-        "title",
-        "waits",
-        "words",
-    )
+    # Most calls need none of these: as long as nobody sets them, they cost nothing.
+    has_begun = False
+    reason: Reason | None = None
+    words = ""
+    task: asyncio.Task[Any] | None = None
+    on_cancel: Callable[[], object] | None = None
+    onward: Way | None = None
+    waits: dict[object, Any] | None = None
+    title = ""
+    span: RunSpan | None = None
+    arrived = 0
 
     def __init__(self, connection: Connection, request: Call, payload: Payload) -> None:
         self.connection = connection
         self.request = request
         self.payload = payload
-        self.has_begun = False
-        self.reason: Reason | None = None
-        self.words = ""
-        self.task: asyncio.Task[Any] | None = None
-        self.on_cancel: Callable[[], object] | None = None
-        self.onward: Way | None = None
-        self.waits: dict[object, Any] | None = None
-        self.title = ""
-        self.span: RunSpan | None = None
         way = request.way
-        self.arrived = 0 if way is None or not way.trace[0] else time.time_ns()
+        if way is not None and way.trace[0]:
+            self.arrived = time.time_ns()
 
     @property
     def deadline(self) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from time import monotonic
 from types import CoroutineType
@@ -25,6 +24,7 @@ from actorio._worker.interruption import Interruptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from concurrent.futures import ThreadPoolExecutor
 
     from actorio._model.concurrency import Rules
     from actorio._transport.serving import Connection
@@ -169,6 +169,9 @@ class LoopDispatcher:
         # Cancelling would leave the thread alone, and say that the call has ended.
         call.task = None
         if self._pool is None:
+            # Few actors need one, and each would pay for the module.
+            from concurrent.futures import ThreadPoolExecutor
+
             self._pool = ThreadPoolExecutor(_MOST_THREADS, "actorio-method")
         run = self._interruptions.run if method.is_interruptible else _run
         context = contextvars.copy_context()

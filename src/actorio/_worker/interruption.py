@@ -6,7 +6,6 @@ what is on its way then is waited for, or taken back.
 
 from __future__ import annotations
 
-import ctypes
 import signal
 import threading
 import time
@@ -88,5 +87,8 @@ def _is_woken_by_signal(thread: int) -> bool:
 
 def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
     """Has a thread raise an exception when it next runs Python code; None takes back what has not been raised."""
+    # Few actors need it, and each would pay for the module.
+    import ctypes
+
     exception = None if kind is None else ctypes.py_object(kind)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)

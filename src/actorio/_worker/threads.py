@@ -108,10 +108,15 @@ class ThreadDispatcher:
     def _wake(self, calls: int) -> None:
         for _ in range(calls):
             self._wakes.put(None)
-        while self._threads < self.intake.mailbox.running + self._resting:
-            with self._lock:
-                self._threads += 1
-                name = f"actor-{self._threads}"
+        if self._threads < self.intake.mailbox.running + self._resting:
+            self._add_threads()
+
+    def _add_threads(self) -> None:
+        with self._lock:
+            before = self._threads
+            self._threads = max(before, self.intake.mailbox.running + self._resting)
+            names = [f"actor-{number}" for number in range(before + 1, self._threads + 1)]
+        for name in names:
             threading.Thread(target=self.work, name=name, daemon=True).start()
 
     def _start_all(self, calls: Iterable[Delivered]) -> None:
