@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from actorio._model.concurrency import Rules
+from actorio._model.status import ActorStatistics
 from actorio._wire.messages import Failure, Fetch, Inspect, Result, encode
 from actorio._wire.peer import ActorPeer, CallerPeer
-from actorio._worker.inspection import Meter, Stacks, Statistics, describe_tasks, install_stack_dump, stacks
+from actorio._worker.inspection import Meter, Stacks, describe_tasks, install_stack_dump, stacks
 from actorio._worker.mailbox import Mailbox
 from actorio._worker.wait_report import CallReport, WaitReport
 
@@ -60,7 +61,7 @@ def test_calls_that_run_or_wait_have_not_ended():
     meter = Meter()
     meter.arrived = 10
     found = meter.statistics(a_mailbox(2, 3))
-    assert found == Statistics(calls=5, running=2, queued=3, median=None, slow=None)
+    assert found == ActorStatistics(calls=5, running=2, queued=3, median=None, slow=None)
 
 
 def test_percentiles_are_of_the_calls_that_were_timed():
@@ -93,7 +94,7 @@ def test_a_question_is_answered_and_is_no_call():
     meter = Meter()
     reply, payload = Connection().ask(meter, a_mailbox(1, 2), Inspect(7, "stats"))
     assert reply == Result(7)
-    assert msgspec.msgpack.decode(payload, type=Statistics) == Statistics(0, 1, 2, None, None)
+    assert msgspec.msgpack.decode(payload, type=ActorStatistics) == ActorStatistics(0, 1, 2, None, None)
     assert meter.arrived == 0
 
 

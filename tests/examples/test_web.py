@@ -18,7 +18,8 @@ import psutil
 import pytest
 from tests.programs import ROOT, is_gone, wait_until
 
-from actorio._worker.inspection import STATISTICS, Statistics
+from actorio._model.status import ActorStatistics
+from actorio._worker.inspection import STATISTICS
 from actorio.cli.connection import connected
 from actorio.cli.questions import ask_one
 
@@ -111,7 +112,7 @@ def shared_actor():
 def busy_actors():
     """Returns who of the session has a call that runs or waits for its turn."""
     found = [(actor, ask_one(actor.address, STATISTICS, PATIENCE_SECONDS)) for actor in inventory().actors]
-    statistics = [(actor, msgspec.msgpack.decode(answer, type=Statistics)) for actor, answer in found]
+    statistics = [(actor, msgspec.msgpack.decode(answer, type=ActorStatistics)) for actor, answer in found]
     return [actor for actor, each in statistics if each.running or each.queued]
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 
-class ActorStatistics(NamedTuple):
-    """How busy an actor is: what `actorio.util.statistics` returns.
+class ActorStatistics(msgspec.Struct, array_like=True, frozen=True):
+    """How busy an actor is: what `actorio.util.statistics` gives.
 
     Attributes:
         calls: how many calls have ended since its process began.

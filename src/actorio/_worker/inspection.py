@@ -67,28 +67,6 @@ class Intake(Protocol):
     def waits(self, connection: Connection) -> WaitReport: ...
 
 
-class Statistics(msgspec.Struct, array_like=True):
-    """How busy an actor is.
-
-    Attributes:
-        calls: how many calls have ended since its process began.
-        running: how many run.
-        queued: how many wait for their turn.
-        median: half of the calls of the last seconds took no longer than this, in seconds; None without calls.
-        slow: 99 of 100 took no longer than this.
-    """
-
-    calls: int
-    running: int
-    queued: int
-    median: float | None
-    slow: float | None
-
-    def summary(self) -> ActorStatistics:
-        """Returns the same for programs."""
-        return ActorStatistics(self.calls, self.running, self.queued, self.median, self.slow)
-
-
 class Frame(msgspec.Struct, array_like=True):
     """One line of a stack."""
 
@@ -143,15 +121,15 @@ class Meter:
         if ended - started < _TINY:
             self.skipped = _SKIPPED
 
-    def statistics(self, mailbox: Queue) -> Statistics:
+    def statistics(self, mailbox: Queue) -> ActorStatistics:
         """Returns how busy the actor is."""
         running, queued = mailbox.running, len(mailbox)
         since = monotonic() - _RECENT
         recent = sorted(took for ended, took in self._snapshot() if ended >= since)
         calls = max(0, self.arrived - running - queued)
         if not recent:
-            return Statistics(calls, running, queued, None, None)
-        return Statistics(calls, running, queued, recent[len(recent) // 2], recent[len(recent) * 99 // 100])
+            return ActorStatistics(calls, running, queued, None, None)
+        return ActorStatistics(calls, running, queued, recent[len(recent) // 2], recent[len(recent) * 99 // 100])
 
     def _snapshot(self) -> list[tuple[float, float]]:
         # Threads go on adding; a copy that they disturb is made again.
@@ -167,12 +145,12 @@ class Meter:
             decline(connection, request)
             return
         if request.what == SUMMARY:
-            payload = dumps(self.statistics(intake.mailbox).summary())
+            payload = dumps(self.statistics(intake.mailbox))
         else:
             payload = msgspec.msgpack.encode(self._told(connection, request.what, intake))
         connection.reply_now(connection.peer.result(request.id, payload))
 
-    def _told(self, connection: Connection, what: str, intake: Intake) -> Statistics | Stacks | WaitReport:
+    def _told(self, connection: Connection, what: str, intake: Intake) -> ActorStatistics | Stacks | WaitReport:
         if what == STATISTICS:
             return self.statistics(intake.mailbox)
         return intake.waits(connection) if what == WAITS else stacks(asyncio.get_running_loop())

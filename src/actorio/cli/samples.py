@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actorio._worker.inspection import STATISTICS, Statistics
+from actorio._model.status import ActorStatistics
+from actorio._worker.inspection import STATISTICS
 from actorio.cli import processes
 from actorio.cli.questions import Asker
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 STUCK_AFTER = 0.5
 # How long a sample waits for answers, in seconds; later ones are for the next sample.
 _ANSWER_TIMEOUT = 0.25
-_decode = msgspec.msgpack.Decoder(Statistics).decode
+_decode = msgspec.msgpack.Decoder(ActorStatistics).decode
 
 
 @dataclass(frozen=True)
