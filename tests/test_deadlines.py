@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from tests.cancelled import InThread, Notes, OnLoop, hold_processors
-from tests.timed import LONG, Asking, Clock, left_of_task
+from tests.timed import LONG, Asking, Background, Clock, left_of_task
 
 import actorio
 from actorio.exceptions import GetTimeoutError, TaskCancelledError
@@ -96,7 +96,7 @@ def test_an_actor_that_cannot_answer_keeps_nobody_waiting():
     pid = actorio.get(actor.__ray_call__.remote(lambda _: os.getpid()))
     os.kill(pid, signal.SIGSTOP)
     try:
-        with pytest.raises(GetTimeoutError, match="without an answer; it was cancelled, and may have run"):
+        with pytest.raises(GetTimeoutError, match=r"has not answered .* may have run"):
             actorio.get(actor.quick.options(timeout=SHORT).remote())
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -143,3 +143,20 @@ def test_a_deadline_is_a_number_of_seconds_above_zero(clock, wrong):
     for options in (clock.left.options, Clock.options, left_of_task.options, actorio.method):
         with pytest.raises(expected, match="timeout"):
             options(timeout=wrong)
+
+
+def test_the_caller_waits_for_the_end_of_a_call_whose_time_is_up_as_with_cancel():
+    notes, actor = Notes.remote(), OnLoop.options(cancel_grace=60).remote()
+    actorio.get(actor.quick.remote())
+    ref = actor.go_on.options(timeout=0.3).remote(notes)
+    ready, _ = actorio.wait([ref], timeout=1.0)
+    assert not ready
+    actorio.get(actor.release.remote())
+    with pytest.raises(GetTimeoutError, match="passed while it ran"):
+        actorio.get(ref)
+
+
+def test_what_a_call_has_started_has_no_deadline_when_the_call_has_ended(clock):
+    background = Background.remote(clock)
+    actorio.get(background.start.options(timeout=LONG).remote())
+    assert actorio.get(background.found.remote()) is None

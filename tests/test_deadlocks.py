@@ -88,3 +88,10 @@ def test_whoever_waits_behind_a_circle_gets_his_turn():
     with pytest.raises(DeadlockError):
         actorio.get(stuck)
     assert actorio.get(behind) == [1] * 50
+
+
+@pytest.mark.parametrize("options", [{"concurrency_groups": {"io": 1}}, {"max_concurrency": 2}])
+def test_a_reentrant_method_is_let_in_whatever_kind_of_actor_it_is(options):
+    one, other = Link.options(**options).remote(), Link.options(**options).remote()
+    actorio.get([one.link.remote(other), other.link.remote(one)])
+    assert actorio.get([one.walk_on.remote(9), one.walk_on.remote(9)]) == [0, 0]

@@ -49,3 +49,23 @@ class Asking:
 @actorio.remote
 def left_of_task():
     return actorio.get_runtime_context().remaining_time()
+
+
+@actorio.remote
+class Background:
+    """Goes on when its call has ended."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.go_on = asyncio.Event()
+
+    async def start(self):
+        self.task = asyncio.create_task(self.work())
+
+    async def work(self):
+        await self.go_on.wait()
+        return await self.clock.left.remote()
+
+    async def found(self):
+        self.go_on.set()
+        return await self.task

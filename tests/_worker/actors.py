@@ -174,7 +174,9 @@ class Wire:
     def reply_now(self, frame, *, more_follow=False):  # what is kept leaves soon
         with self._log.changed:
             replies = self.caller.receive(frame)
-            self.full += not replies
+            # Told that a call whose time is up is about to end, or that the mailbox is full.
+            self.full += not replies and not self.caller.ending
+            self.caller.ending.clear()
             self.answers |= {key: outcome_of(key, reply, payload) for key, reply, payload in replies}
             self._log.changed.notify_all()
 

@@ -85,7 +85,7 @@ class Expected:
         job.group = job.given_group or job.rule.group
         if job.group not in self.limits:
             self.answer(job, "no group")
-        elif self.is_single and job.is_own and job.method == "again":
+        elif job.is_own and job.method == "again":
             job.is_let_in = True
             self.start(job)
         elif self.may_start(job):

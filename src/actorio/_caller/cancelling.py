@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actorio._caller.flows import StreamResult
 from actorio._caller.pending import PENDING, PendingResult
 from actorio._caller.tasks import TaskResult, TaskStream
 
@@ -65,6 +66,7 @@ class Canceller:
         self.cancel(result, make_error=make_error)
 
     def cancel_made_in(self, parent: object) -> None:
-        """Has all calls end that were made in a call of this process, and have not ended yet."""
+        """Has all calls end that were made in a call of this process, but for those that others want, too."""
         for result in (*self._calls.made_in(parent), *self._tasks.made_in(parent)):
-            self.cancel(result)
+            if isinstance(result, StreamResult) or not (result.is_shared or result.is_awaited_beside(parent)):
+                self.cancel(result)

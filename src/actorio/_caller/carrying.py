@@ -26,6 +26,9 @@ _FIXED = frozenset(
 _LAST: dict[str, tuple[Any, bytes]] = {}
 _NOTHING = Way()
 
+# How many bytes the value of one variable may take: it goes with every call.
+_LARGEST = 1 << 20
+
 
 def take_along(result: PendingResult) -> None:
     """Notes in a call's header what it takes along: values of marked variables, and the headers of a trace.
@@ -71,6 +74,11 @@ def _pickled(name: str, value: Any, result: PendingResult) -> bytes:
     if take_notes():
         raise wire.UnpicklableError(
             f"{result.call}() was not called: {root} holds a handle or a reference, which a context does not carry; "
+            "pass it as an argument"
+        )
+    if len(data) > _LARGEST:
+        raise ValueError(
+            f"{result.call}() was not called: {root} takes {len(data):,} bytes, and a context carries {_LARGEST:,}; "
             "pass it as an argument"
         )
     NOTED.actors = noted

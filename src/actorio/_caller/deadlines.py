@@ -97,10 +97,13 @@ class Deadlines:
         way, lane = result.way, result.lane
         deadline = _NEVER if way is None else way.deadline
         is_sent = lane is not None and lane.is_sent(result)
-        if now < deadline + (_SLACK if is_sent else 0.0):
-            return deadline if now < deadline else deadline + _SLACK
-        fate = "it was cancelled, and may have run" if is_sent else "it has not run"
-        text = f"the deadline of {result.call}() passed without an answer; {fate}"
+        patience = _SLACK + lane.grace_of(result) if lane is not None and is_sent else 0.0
+        if now < deadline + patience:
+            return deadline if now < deadline else deadline + patience
+        fate = "it has not run"
+        if is_sent:
+            fate = "its actor has not answered (is it starting, held up, stopped?); it was cancelled, and may have run"
+        text = f"the deadline of {result.call}() passed: {fate}"
         HERE.cancel(result, lambda: GetTimeoutError(text))
         return _NEVER
 

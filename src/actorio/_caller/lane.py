@@ -31,6 +31,7 @@ from actorio._wire.peer import CallerPeer
 if TYPE_CHECKING:
     import asyncio
     import socket
+    from collections.abc import Callable
 
     from actorio._caller.pending import PendingResult
     from actorio._caller.pump import Pump
@@ -80,7 +81,8 @@ class Lane:
         # may make a call in the midst of one: then the thread has the lock already, and the call is sent later.
         self._lock = threading.RLock()
         self._is_busy = False
-        self._later: deque[tuple[PendingResult, str, Payload, tuple[int, ...], tuple[Lent, ...]]] = deque()
+        # Each with the result of the call that it sends; None for what is no call.
+        self._later: deque[tuple[PendingResult | None, Callable[[], None]]] = deque()
         self.connected_at = time.monotonic()
         # Keeps the actor alive while calls are pending, though nobody may have a handle.
         self.actor: ActorIdentity | None = None
@@ -101,7 +103,7 @@ class Lane:
         """
         with self._lock:
             if self._is_busy:
-                self._later.append((result, method, payload, parts, lent))
+                self._later.append((result, lambda: self._send_keeping(result, method, payload, parts, lent)))
                 return True
             if result.number in self._peer.open:
                 # A call that was held, and is retried: another thread was quicker.
@@ -132,7 +134,7 @@ class Lane:
 
     def _send_later(self) -> None:
         while self._later:
-            self._send_keeping(*self._later.popleft())
+            self._later.popleft()[1]()
 
     def _send_keeping(
         self,
@@ -150,8 +152,23 @@ class Lane:
 
     def fetch(self, result: PendingResult, wanted: int) -> None:
         """Asks the process at the other end, who owns it, for a value."""
+        self._send(result, lambda: self._peer.fetch(result.number, result, wanted))
+
+    def _send(self, result: PendingResult | None, make_frame: Callable[[], bytes]) -> None:
+        """Sends what is no call; in the midst of another sending, by a signal's handler for one, after it."""
         with self._lock:
-            self._write(self._peer.fetch(result.number, result, wanted))
+            if self._is_busy:
+                self._later.append((result, lambda: self._write(make_frame())))
+                return
+            self._is_busy = True
+            try:
+                if not self.is_lost:
+                    self._write(make_frame())
+                self._send_later()
+            finally:
+                self._is_busy = False
+        if self._later:
+            self.flush()
         if self.is_lost:
             self._give_up("")
 
@@ -167,16 +184,13 @@ class Lane:
         """Has a call end that was made here; one that has not been sent yet ends at once."""
         if self.held.withdraw(result):
             result.fail(lambda: not_begun(result.call))
-        elif result.number in self._peer.open:
+        elif self.is_sent(result):
             self._note(Cancel(result.number, is_recursive))
             self.keep_pumped(result)
 
     def ask(self, result: PendingResult, request: Room | Limit | Inspect) -> None:
         """Asks the actor something that is no call, and that no call in its mailbox holds up."""
-        with self._lock:
-            self._write(self._peer.ask(result.number, result, request))
-        if self.is_lost:
-            self._give_up("")
+        self._send(result, lambda: self._peer.ask(result.number, result, request))
 
     def ask_for_room(self, result: PendingResult) -> None:
         """Asks to be told when there is room in the actor's mailbox; lets one caller go on."""
@@ -197,7 +211,8 @@ class Lane:
 
     def pending(self) -> list[PendingResult]:
         """Returns the calls that have not ended, sent or not; one that is just being sent is there twice."""
-        return [*self._peer.open.values(), *(call.result for call in list(self.held.calls))]
+        later = [result for result, _ in list(self._later) if result is not None]
+        return [*list(self._peer.open.values()), *(call.result for call in list(self.held.calls)), *later]
 
     def made_in(self, parent: object) -> list[PendingResult]:
         """Returns the calls that were made in a call of this process, and have not ended."""
@@ -205,16 +220,22 @@ class Lane:
 
     def count_pending(self) -> int:
         """Returns how many calls have not been answered, those among them that have not been sent."""
-        return len(self._peer.open) + len(self.held.calls)
+        return sum(not result.is_question for result in self.pending())
 
     def oldest_pending(self) -> PendingResult | None:
         """Returns the result of the first call that has not been answered."""
-        sent = next(iter(list(self._peer.open.values())), None)
-        return sent or next((call.result for call in list(self.held.calls)), None)
+        return next((result for result in self.pending() if not result.is_question), None)
 
     def is_sent(self, result: PendingResult) -> bool:
-        """Has the call with this result left, and not been answered?"""
-        return result.number in self._peer.open
+        """Has the call with this result left, or is it just leaving, and has not been answered?"""
+        return result.number in self._peer.open or any(later is result for later, _ in list(self._later))
+
+    def grace_of(self, result: PendingResult) -> float:
+        """Returns how many seconds the actor wants for ending a call whose time is up; 0 when it has not said so."""
+        ending = self._peer.ending
+        for number in [number for number in list(ending) if number not in self._peer.open]:
+            ending.pop(number, None)
+        return ending.get(result.number, 0.0)
 
     def bid_farewell(self) -> None:
         """Says that this process ends in order, so that what it has called goes on."""
@@ -223,11 +244,7 @@ class Lane:
             self.flush()
 
     def _note(self, message: Note) -> None:
-        with self._lock:
-            if not self.is_lost:
-                self._write(encode(message))
-        if self.is_lost:
-            self._give_up("")
+        self._send(None, lambda: encode(message))
 
     def _write(self, frame: bytes) -> None:
         raise NotImplementedError

@@ -45,6 +45,7 @@ PENDING, VALUE, FAILURE, ERROR = range(4)
 # How long a session may take to end, in seconds, and more than that.
 _LONGEST_END = 10.0
 
+current_task = asyncio.current_task
 _logger = logging.getLogger("actorio")
 # Of each thread: the results whose callbacks are to be called next, while it calls some.
 _CHAIN = threading.local()
@@ -87,6 +88,8 @@ class PendingResult:
     returns = 1
     # How many items the method may be ahead, for a call whose values stream.
     window = 0
+    # It stands for no call.
+    is_question = False
     # This process owns it, and not another one.
     is_owned = True
     payload: Payload
@@ -156,7 +159,12 @@ class PendingResult:
 
     def is_awaited(self) -> bool:
         """Does anybody wait for it?"""
-        return any(not isinstance(callback, Aside) for callback in self._callbacks)
+        return any(not isinstance(callback, Aside) for callback in list(self._callbacks))
+
+    def is_awaited_beside(self, call: object) -> bool:
+        """Does a call of this process wait for it, other than this one?"""
+        waiting = [getattr(callback, "call", None) for callback in list(self._callbacks)]
+        return any(other is not None and other is not call for other in waiting)
 
     def abandon(self) -> None:
         """Ends without waking anybody: whoever waits does so in the parent of this forked process."""
@@ -278,7 +286,12 @@ class PendingResult:
             self.see_to_pumping(loop)
             call = CURRENT_CALL.get()
             if call is not None:
-                note_wait(call, waker, (self,))
+                waker.call = call
+                if call.task is None or call.task is not current_task(loop):
+                    # A task that the method has started waits: the method itself may go on.
+                    call = None
+                else:
+                    note_wait(call, waker, (self,))
             try:
                 if HERE.resting is None:
                     yield from waker.wait()

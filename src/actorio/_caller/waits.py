@@ -6,6 +6,7 @@ end of its own, by a timeout, is none: who waits so goes on.
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ _LONGEST_PATH = 100
 def waiting_for(results: Sequence[PendingResult]) -> Iterator[None]:
     """While the running call waits until all of these are done."""
     call = CURRENT_CALL.get()
-    if call is None:
+    if call is None or call.runner != threading.get_ident():
+        # A thread that the method has started: the method itself may go on.
         yield
         return
     note_wait(call, key := object(), results)

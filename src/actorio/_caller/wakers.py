@@ -27,7 +27,13 @@ running_loop = asyncio._get_running_loop  # noqa: SLF001  # documented for speed
 
 
 class Waker(Protocol):
-    """Wakes the task that has made it."""
+    """Wakes the task that has made it.
+
+    Attributes:
+        call: the call of an actor within which the task waits.
+    """
+
+    call: object
 
     def __call__(self, _cause: object = None, /) -> None:
         """Wakes the task; from any thread, any number of times."""
@@ -39,7 +45,10 @@ class Waker(Protocol):
 class AsyncioWaker:
     """Wakes a task of an asyncio loop, uvloop's included."""
 
-    __slots__ = ("_future", "_loop")
+    __slots__ = ("_future", "_loop", "call")
+
+    # Slots have no defaults: only who waits within a call of an actor sets it.
+    call: object
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -68,7 +77,9 @@ class TrioWaker:
         RuntimeError: no task of trio runs in this thread.
     """
 
-    __slots__ = ("_is_asleep", "_task", "_token", "_trio")
+    __slots__ = ("_is_asleep", "_task", "_token", "_trio", "call")
+
+    call: object
 
     def __init__(self, trio_: Any) -> None:
         # Without types: it need not be installed.

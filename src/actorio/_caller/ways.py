@@ -22,6 +22,9 @@ def way_onward(parent: RunningCall) -> Way:
         parent.onward = onward = (
             Way(chain=own) if way is None else Way(way.deadline, way.chain + own, context=way.context, trace=way.trace)
         )
+    if parent.has_ended:
+        # What it has started goes on by itself: neither its time nor its chain is that of the call any more.
+        return Way(context=onward.context, trace=onward.trace)
     if onward.deadline and parent.reason is not None:
         # It cleans up, and for that has as long as it takes: its own time is up.
         return Way(chain=onward.chain, context=onward.context, trace=onward.trace)

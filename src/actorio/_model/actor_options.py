@@ -36,6 +36,8 @@ DEFAULT_WINDOW: Final = 256
 
 # What 64 bits hold.
 _LARGEST: Final = 2**63 - 1
+# Thirty years, in seconds.
+_LONGEST_TIME: Final = 1e9
 
 Retried = bool | tuple[type[Exception], ...]
 """Which exceptions of a method are retried: all, none, or those of these classes."""
@@ -165,7 +167,7 @@ def _groups(value: Any) -> str | None:
 
 
 def _more_than_0(value: float) -> str | None:
-    return None if 0 < value < float("inf") else "it must be more than 0 seconds"
+    return None if 0 < value <= _LONGEST_TIME else f"it must be more than 0 and at most {_LONGEST_TIME:g} seconds"
 
 
 def _rate(value: str) -> str | None:
@@ -299,6 +301,8 @@ class ActorOptions:
         for name in ("get_if_exists", "namespace"):
             if values[name] and not values["name"]:
                 raise ValueError(f"{where}: {name}={values[name]!r} needs a name=")
+        if "mailbox_policy" in given and not values["mailbox_size"]:
+            raise ValueError(f"{where}: mailbox_policy={values['mailbox_policy']!r} needs a mailbox_size=")
         return cls(
             values["max_concurrency"],
             values["allow_blocking_get"],

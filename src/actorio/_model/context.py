@@ -22,7 +22,10 @@ class RunningCall(Protocol):
         connection: the connection that it came on.
         request: its header.
         reason: why it is to end early; None when it is not.
+        has_ended: its method has; what it has started may go on.
         onward: what the calls that it makes take along, once it has made one.
+        task: what runs it on the loop of an async actor.
+        runner: the thread that runs it.
         waits: what it waits for now, by whoever waits in it.
         title: what it runs, where its method says nothing of that: a task's function; "" otherwise.
         on_cancel: what is called, in the mailbox's thread, when it is to end early.
@@ -30,6 +33,9 @@ class RunningCall(Protocol):
 
     connection: Any
     request: Any
+    has_ended: bool
+    task: Any
+    runner: int
     onward: Any
     waits: dict[object, Any] | None
     on_cancel: Callable[[], object] | None
@@ -119,7 +125,7 @@ class RuntimeContext:
     def remaining_time(self) -> float | None:
         """Returns how many seconds the call that runs this code has left, 0 when its time is up; None: any number."""
         call = CURRENT_CALL.get()
-        way = None if call is None else call.request.way
+        way = None if call is None or call.has_ended else call.request.way
         return max(0.0, way.deadline - time.monotonic()) if way is not None and way.deadline else None
 
     def get_trace_headers(self) -> dict[str, str]:

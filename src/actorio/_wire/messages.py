@@ -180,6 +180,14 @@ class Item(Message, tag=3, frozen=True):
 
 
 @final
+class Ending(Message, tag=5, frozen=True):
+    """Before the answer to request ``id``: its time is up, and it may take so many seconds to end."""
+
+    id: int
+    seconds: float
+
+
+@final
 class Full(Message, tag=4, frozen=True):
     """To nothing that was asked: my mailbox is full; ask for `Room` before you make another call."""
 
@@ -552,7 +560,7 @@ Inbound = Call | Fetch | Inspect | Credit | Leave | Cancel | Farewell | Probe | 
 Note = Credit | Leave | Cancel | Farewell | Probe
 """What a caller says and is not answered."""
 Answer = Result | Failure | Item
-Reply = Answer | Full
+Reply = Answer | Full | Ending
 Control = (
     Hello | Welcome | Create | Kill | AskDeath | Death | Failed | Noted | Output | Record | Stop | Stopped | Created
     | Find | Found | Hold | Drop | Lend | Unlend | Watch | Unwatch | Event | List | Listing | End

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from actorio._wire.frames import ProtocolError, pack_prefix
 from actorio._wire.messages import (
     Call,
+    Ending,
     Failure,
     Fetch,
     Full,
@@ -37,16 +38,18 @@ class CallerPeer(Generic[T]):
 
     Attributes:
         open: the tokens of requests that have not been answered, by their numbers.
+        ending: for requests whose time is up, how many seconds they may take to end; whoever reads it forgets it.
         is_full: the other end wants no more calls, until `Room` is answered.
 
     A request is open from `call` or `fetch` until `receive` returns its reply or `close` gives it up.
     """
 
-    __slots__ = ("is_full", "open", "reader")
+    __slots__ = ("ending", "is_full", "open", "reader")
 
     def __init__(self) -> None:
         self.reader = reply_reader()
         self.is_full = False
+        self.ending: dict[int, float] = {}
         self.open: dict[int, T] = {}
 
     def call(  # noqa: PLR0917  # a message's fields
@@ -95,6 +98,9 @@ class CallerPeer(Generic[T]):
             for reply, payload in replies:
                 if type(reply) is Full:
                     self.is_full = True
+                    continue
+                if type(reply) is Ending:
+                    self.ending[reply.id] = reply.seconds
                     continue
                 token = self.open[reply.id] if reply.__class__ is Item else pop(reply.id)
                 matched.append((token, reply, payload))

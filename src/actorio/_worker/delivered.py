@@ -29,9 +29,11 @@ class Delivered:
         request: its header.
         payload: its arguments.
         has_begun: its method runs, or has run.
+        has_ended: see `RunningCall`.
         reason: why it is to end early; None as long as it is not.
         words: the story of that, for whoever called.
         task: what runs it, on the loop of an async actor.
+        runner: see `RunningCall`.
         on_cancel: see `RunningCall`.
         arrived: when it arrived, in nanoseconds since 1970; 0 for one that brings no trace.
         span: of the method that runs, where OpenTelemetry is in use.
@@ -42,8 +44,10 @@ class Delivered:
 
     # Most calls need none of these: as long as nobody sets them, they cost nothing.
     has_begun = False
+    has_ended = False
     reason: Reason | None = None
     words = ""
+    runner = 0
     task: asyncio.Task[Any] | None = None
     on_cancel: Callable[[], object] | None = None
     onward: Way | None = None

@@ -20,7 +20,7 @@ from actorio._worker.executor import ActorEndsError
 from actorio._worker.flowing import first_of, flow_on_loop
 from actorio._worker.inspection import Meter
 from actorio._worker.intake import Intake
-from actorio._worker.interruption import Interruptions
+from actorio._worker.interruption import AGAIN, Interruptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -116,8 +116,8 @@ class LoopDispatcher:
         """See `early.Dispatcher`: the coroutine gets CancelledError where it awaits."""
         if call.task is not None:
             call.task.cancel()
-        else:
-            self._interruptions.interrupt(call)
+        elif not self._interruptions.interrupt(call):
+            self._loop.call_later(AGAIN, self.stop, call)
 
     def _start_all(self, calls: Iterable[Delivered]) -> None:
         """Starts calls that had to wait, and not in the context of the one whose end they have waited for."""
@@ -181,7 +181,7 @@ class LoopDispatcher:
         if frame:
             call.connection.reply_soon(frame)
         # What it brought need not live as long as what it has called, and what knows of it.
-        call.payload, call.task = b"", None
+        call.payload, call.task, call.has_ended = b"", None, True
         following = self.intake.ended(call)
         if following:
             self._start_all(following)

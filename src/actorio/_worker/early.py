@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from actorio._caller.waits import waited_for
 from actorio._model.context import get_runtime_context
 from actorio._model.errors import DeadlockError, GetTimeoutError, PendingCallsLimitExceeded, TaskCancelledError
-from actorio._wire.messages import depth_of
+from actorio._wire.messages import Ending, depth_of, encode
 from actorio._wire.payload import dumps
 from actorio._worker.delivered import Delivered
 
@@ -97,6 +97,9 @@ class EarlyEnds:
             # What it brought: its deadline may keep the call itself for long.
             call.payload = b""
         elif call.has_begun:
+            if reason == "expired":
+                # The caller looks at the clock, too.
+                call.connection.reply_now(encode(Ending(call.request.id, self._grace)), more_follow=True)
             if is_recursive:
                 self._cancel_made_in(call)
             self._dispatcher.stop(call)
@@ -147,7 +150,8 @@ class EarlyEnds:
         return [
             call
             for connection in self._connections
-            for call in connection.peer.owed.values()
+            # A copy: threads answer meanwhile.
+            for call in list(connection.peer.owed.values())
             if isinstance(call, Delivered) and call.deadline
         ]
 
@@ -158,7 +162,7 @@ def expiry(call: Delivered, name: str) -> str:
     state = "while it ran" + (waits and f" and waited for {waits}")
     state = state if call.has_begun else "before it began: it has not run"
     way = call.request.way
-    chain = f", called by {depth_of(way.chain)} other calls in a row" if way is not None and way.chain else ""
+    chain = f", {depth_of(way.chain)} calls deep" if way is not None and way.chain else ""
     return f"the deadline of {name}() (pid {os.getpid()}{chain}) passed {state}"
 
 

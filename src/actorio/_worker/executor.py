@@ -12,6 +12,7 @@ import itertools
 import os
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sized
+from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -169,7 +170,7 @@ class Executor:
             call.reason, call.words = "expired", expiry(call, self.name_of(call))
         if call.reason is not None:
             raise asyncio.CancelledError
-        call.has_begun = True
+        call.has_begun, call.runner = True, get_ident()
         if call.reason is not None:
             # Now: whoever gave the reason may have seen that it had not begun.
             raise asyncio.CancelledError

@@ -90,8 +90,8 @@ class Intake:
         method = call.request.method
         if way.deadline:
             self._early.expect(call)
-        if self._is_single and self._link in way.chain and self._executor.is_reentrant(method):
-            # Though the mailbox may be full: it does not wait there.
+        if self._link in way.chain and self._executor.is_reentrant(method):
+            # Whatever else runs, and though the mailbox may be full: it does not wait there.
             self.mailbox.let_in(method, way.group, self._now())
             return STARTS
         return self.mailbox.offer(call, method, way.group, way.priority, self._now())

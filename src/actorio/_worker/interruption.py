@@ -7,6 +7,7 @@ what is on its way then is waited for, or taken back.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 # A signal that was sent to a running thread arrives within microseconds; this many seconds are an eternity.
 _LONGEST_WAY = 0.01
+AGAIN = 0.002
+"""How long after a try that was too early there is another, in seconds."""
+_PACKAGE = __file__.rpartition("_worker")[0]
+# What calls methods and functions of users: above it is their code.
+_BOUNDARIES = ("actorio/_worker/interruption.py", "actorio/_caller/task_worker.py")
 
 
 class Interruptions:
@@ -67,17 +73,36 @@ class Interruptions:
             else:
                 _raise_in(thread, None)
 
-    def interrupt(self, call: Delivered) -> None:
-        """Raises `KeyboardInterrupt` in the thread of a call; in the main thread it ends what that waits for, too."""
+    def interrupt(self, call: Delivered) -> bool:
+        """Raises `KeyboardInterrupt` in the thread of a call; in the main thread it ends what that waits for, too.
+
+        Returns False when the method is just calling others, which must not be torn: to be tried again soon.
+        """
         with self._lock:
             thread, was_interrupted = self._running.get(call, (0, True))
             if was_interrupted:
-                return
+                return True
+            if _is_in_runtime(thread):
+                return False
             self._running[call] = (thread, True)
             if _is_woken_by_signal(thread):
                 signal.pthread_kill(thread, signal.SIGINT)
             else:
                 _raise_in(thread, KeyboardInterrupt)
+            return True
+
+
+def _is_in_runtime(thread: int) -> bool:
+    """Does a thread run code of this package, or what that has called, above the method?
+
+    While this function runs, the thread does not; when it goes on, it raises before its next step into the package.
+    """
+    frame = sys._current_frames().get(thread)  # noqa: SLF001  # the documented way to see other threads
+    while frame is not None and not frame.f_code.co_filename.endswith(_BOUNDARIES):
+        if frame.f_code.co_filename.startswith(_PACKAGE):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _is_woken_by_signal(thread: int) -> bool:

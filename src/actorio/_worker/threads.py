@@ -23,7 +23,7 @@ from actorio._worker.executor import ActorEndsError
 from actorio._worker.flowing import flow_in_thread
 from actorio._worker.inspection import Meter
 from actorio._worker.intake import Intake
-from actorio._worker.interruption import Interruptions
+from actorio._worker.interruption import AGAIN, Interruptions
 
 if TYPE_CHECKING:
     import asyncio
@@ -58,6 +58,7 @@ class ThreadDispatcher:
         end: Callable[[ThreadDispatcher, ActorEndsError], object],
         early: Callable[[ThreadDispatcher], EarlyEnds],
     ) -> None:
+        self._loop = loop
         self._executor = executor
         self._end = end
         self.early = early(self)
@@ -140,8 +141,8 @@ class ThreadDispatcher:
         on_cancel = call.on_cancel
         if on_cancel is not None:
             on_cancel()
-        else:
-            self._interruptions.interrupt(call)
+        elif not self._interruptions.interrupt(call):
+            self._loop.call_later(AGAIN, self.stop, call)
 
     @contextmanager
     def resting(self) -> Iterator[None]:
@@ -198,7 +199,7 @@ class ThreadDispatcher:
     def _next(self, ended: Delivered) -> Delivered | None:
         """Says that a call has ended; returns the one to go on with, None when none waits."""
         # What it brought need not live as long as what it has called, and what knows of it.
-        ended.payload = b""
+        ended.payload, ended.has_ended = b"", True
         with self._lock:
             following = self.intake.ended(ended)
             if self._is_closed:

@@ -52,7 +52,7 @@ class Shared:
         TypeError: ``actor_class`` is something else.
     """
 
-    def __init__(self, actor_class: ActorClass, /, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, actor_class: Any, /, *args: Any, **kwargs: Any) -> None:
         if not isinstance(actor_class, ActorClass):
             kind = actor_class.__name__ if isinstance(actor_class, type) else type(actor_class).__name__
             raise TypeError(f"a shared actor is made of a class with @actorio.remote, not of {kind}")
@@ -74,7 +74,7 @@ def lifespan(
     session: str,
     inner: InnerLifespan | None = None,
     *,
-    actors: Mapping[str, ActorClass | Shared] | None = None,
+    actors: Mapping[str, ActorClass | type[Any] | Shared] | None = None,
     **options: Any,
 ) -> Lifespan:
     """Makes a lifespan for ``FastAPI(lifespan=...)`` and ``Starlette(lifespan=...)`` that has actors run beside it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ _STOP_TIMEOUT = 1.8
 _EXIT_TIMEOUT = 0.2
 # How many sessions that end at that moment are tried.
 _TRIES = 5
+# Of what multiprocessing does at the end of its processes, after what users have registered.
+_LAST = -100
 ADDRESS_VARIABLE = "ACTORIO_ADDRESS"
 _AUTO, _LOCAL = "auto", "local"
 # What a session that runs has already, and how it is written.
@@ -277,6 +280,7 @@ def init(address: str | None = None, **options: Any) -> InitContext:
                 )
             return InitContext(_Slot.session)
         session = _Slot.session = Session(chosen)
+        _leave_with_multiprocessing()
         _become_driver(session.runtime, session.directory.name, session.namespace)
         return InitContext(session)
 
@@ -329,6 +333,14 @@ def _forget_in_child() -> None:
     if session is not None:
         _become_driver(None)
         session.abandon()
+
+
+def _leave_with_multiprocessing() -> None:
+    """Has a process of multiprocessing leave its session at its end, which `atexit` does not see."""
+    if "multiprocessing" in sys.modules and sys.modules["multiprocessing"].parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, shutdown, exitpriority=_LAST)
 
 
 atexit.register(shutdown)
