@@ -109,6 +109,15 @@ class InThread(_Lives):
             raise
 
     @actorio.method(interruptible=True)
+    def call_for_ever(self, notes, other):
+        actorio.get(notes.note.remote("began"))
+        while True:
+            actorio.get([other.quick.remote(number) for number in range(3)])
+
+    def pass_on(self, other, value):
+        return actorio.get(other.quick.remote(value))
+
+    @actorio.method(interruptible=True)
     def spin(self, notes):
         actorio.get(notes.note.remote("began"))
         while True:

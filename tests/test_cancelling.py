@@ -320,6 +320,17 @@ def test_an_interruptible_method_gets_keyboard_interrupt(method, threads):
         assert "interrupted" in actorio.get(notes.all.remote())
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_interruptible_method_that_calls_others_all_the_time_is_interrupted_between_two_calls(threads):
+    notes, other = Notes.remote(), InThread.remote()
+    actor = InThread.options(max_concurrency=threads).remote()
+    ref = actor.call_for_ever.remote(notes, other)
+    actorio.get(notes.wait_for.remote("began"))
+    cancelled(ref)
+    # Nothing on the way to the other one was torn.
+    assert actorio.get([actor.pass_on.remote(other, number) for number in range(100)]) == list(range(100))
+
+
 def test_a_task_that_runs_is_interrupted():
     notes = Notes.remote()
 

@@ -37,6 +37,8 @@ class Delivered:
         on_cancel: see `RunningCall`.
         arrived: when it arrived, in nanoseconds since 1970; 0 for one that brings no trace.
         span: of the method that runs, where OpenTelemetry is in use.
+        is_interruption_due: it is to be interrupted when it waits for others next.
+        was_interrupted: it has been.
         title: see `RunningCall`.
         onward: see `RunningCall`.
         waits: see `RunningCall`.
@@ -48,6 +50,8 @@ class Delivered:
     reason: Reason | None = None
     words = ""
     runner = 0
+    is_interruption_due = False
+    was_interrupted = False
     task: asyncio.Task[Any] | None = None
     on_cancel: Callable[[], object] | None = None
     onward: Way | None = None

@@ -12,10 +12,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from actorio._model.context import CURRENT_CALL
+from actorio._worker.delivered import Delivered
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from actorio._worker.delivered import Delivered
 
 # A signal that was sent to a running thread arrives within microseconds; this many seconds are an eternity.
 _LONGEST_WAY = 0.01
@@ -57,7 +58,8 @@ class Interruptions:
 
     def begin(self, call: Delivered) -> None:
         """From here on the call may be interrupted; in its thread."""
-        self._running[call] = (threading.get_ident(), False)
+        call.runner = threading.get_ident()
+        self._running[call] = (call.runner, False)
 
     def end(self, call: Delivered) -> None:
         """From here on it may not.
@@ -80,9 +82,11 @@ class Interruptions:
         """
         with self._lock:
             thread, was_interrupted = self._running.get(call, (0, True))
-            if was_interrupted:
+            if was_interrupted or call.was_interrupted:
                 return True
             if _is_in_runtime(thread):
+                # Perhaps it comes back to its own code for moments only: then it finds this out when it waits next.
+                call.is_interruption_due = True
                 return False
             self._running[call] = (thread, True)
             if _is_woken_by_signal(thread):
@@ -90,6 +94,18 @@ class Interruptions:
             else:
                 _raise_in(thread, KeyboardInterrupt)
             return True
+
+
+def raise_if_due() -> None:
+    """Called before the call of this thread waits for others.
+
+    Raises:
+        KeyboardInterrupt: it is to end, and has been among others whenever it was to be interrupted.
+    """
+    call = CURRENT_CALL.get()
+    if isinstance(call, Delivered) and call.is_interruption_due and call.runner == threading.get_ident():
+        call.is_interruption_due, call.was_interrupted = False, True
+        raise KeyboardInterrupt
 
 
 def _is_in_runtime(thread: int) -> bool:

@@ -50,6 +50,7 @@ from actorio._worker.ending import PATIENCE, Ending, leave, leave_by_signal
 from actorio._worker.executor import ActorEndsError, Executor, StopRequestedError, ends_by
 from actorio._worker.forks import be_an_actor
 from actorio._worker.inspection import dump_path, install_stack_dump
+from actorio._worker.interruption import raise_if_due
 from actorio._worker.rousing import Rouser
 from actorio._worker.stall import StallWatch
 from actorio._worker.surroundings import complete, forget_the_template, settle_in, take_over
@@ -190,6 +191,7 @@ class _Life:
 
     def _around_blocking(self, function: str) -> AbstractContextManager[None]:
         self.guard.check(function)
+        raise_if_due()
         return nullcontext() if self.resting is None else self.resting()
 
     def _rules(self) -> Rules:
