@@ -135,6 +135,9 @@ class InThread(_Lives):
     def outer(self, notes, other):
         actorio.get(other.work.remote(notes))
 
+    def say(self, notes, what):
+        actorio.get(notes.note.remote(what))
+
     def hold(self, notes):
         actorio.get(notes.note.remote("held"))
         actorio.get(notes.wait_for.remote("open"))

@@ -3,6 +3,7 @@
 import asyncio
 
 import actorio
+from actorio.util import statistics
 
 
 class _Link:
@@ -66,6 +67,25 @@ def ask(link):
 class AsyncLink(_Link):
     async def walk(self, steps):
         return steps if not steps else await self.next.walk.remote(steps - 1)
+
+    async def begin(self, other):
+        self.task = asyncio.create_task(self.ask(other))
+        me = actorio.get_runtime_context().current_actor
+        while not (await statistics(me)).queued:
+            await asyncio.sleep(0.001)
+        return "begun"
+
+    async def ask(self, other):
+        return await other.call_back.remote()
+
+    async def begun(self):
+        return await self.task
+
+    async def one(self):
+        return 1
+
+    async def call_back(self):
+        return await self.next.one.remote()
 
 
 @actorio.remote

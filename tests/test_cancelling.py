@@ -5,6 +5,8 @@ import asyncio
 import concurrent.futures
 import contextlib
 import gc
+import multiprocessing
+import signal
 import threading
 import time
 
@@ -472,6 +474,73 @@ def test_what_a_caller_has_called_goes_on_when_it_ends_in_order():
     assert actorio.get(statistics(actor)).running == 1
     actorio.get(notes.note.remote("open"))
     assert actorio.get(actor.quick.remote(1)) == 1
+
+
+def test_what_another_call_waits_for_is_not_cancelled_with_the_call_that_made_it():
+    @actorio.remote
+    class Cache:
+        def __init__(self):
+            self.ref = None
+
+        async def get(self, actor, notes):
+            self.ref = self.ref or actor.hold.remote(notes)
+            return await self.ref
+
+    notes, actor, cache = Notes.remote(), InThread.remote(), Cache.remote()
+    first = cache.get.remote(actor, notes)
+    actorio.get(notes.wait_for.remote("held"))
+    second = cache.get.remote(actor, notes)
+    while actorio.get(statistics(cache)).running < 2:
+        pass
+    cancelled(first)
+    actorio.get(notes.note.remote("open"))
+    assert actorio.get(second) is None
+
+
+def test_a_signal_handler_may_cancel_in_the_midst_of_anything():
+    notes, actor = Notes.remote(), OnLoop.remote()
+    waiting = [actor.work.remote(notes) for _ in range(50)]
+    made = []
+
+    def handle(_number, _frame):
+        if waiting:
+            actorio.cancel(waiting.pop())
+        made.append(actor.work.remote(notes))
+        actorio.cancel(made[-1])
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        while len(made) < 200:
+            values = [b"x" * size for size in (10, 1000, 60_000, 90_000)]
+            assert actorio.get([actor.quick.remote(value) for value in values]) == values
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    actorio.wait(made, num_returns=len(made))
+    assert all(isinstance(ref.exception(), TaskCancelledError) for ref in made)
+
+
+def test_a_process_of_multiprocessing_ends_in_order():
+    notes = Notes.options(name="notes", namespace="mp").remote()
+    actor = InThread.options(name="actor", namespace="mp").remote()
+    held = actor.hold.remote(notes)
+    actorio.get(notes.wait_for.remote("held"))
+    child = multiprocessing.get_context("fork").Process(
+        target=call_and_end, args=(actorio.get_runtime_context().session,)
+    )
+    child.start()
+    child.join()
+    actorio.get(notes.note.remote("open"))
+    actorio.get([held, actor.quick.remote()])
+    assert "from afar" in actorio.get(notes.all.remote())
+
+
+def call_and_end(session):
+    actorio.init(address=session, namespace="mp")
+    actor, notes = actorio.get_actor("actor"), actorio.get_actor("notes")
+    # Behind a call that is held: it waits in the mailbox when this process has ended.
+    actor.say.remote(notes, "from afar")
 
 
 # --- wrong use ------------------------------------------------------------------------------------------------------

@@ -95,3 +95,10 @@ def test_a_reentrant_method_is_let_in_whatever_kind_of_actor_it_is(options):
     one, other = Link.options(**options).remote(), Link.options(**options).remote()
     actorio.get([one.link.remote(other), other.link.remote(one)])
     assert actorio.get([one.walk_on.remote(9), one.walk_on.remote(9)]) == [0, 0]
+
+
+def test_what_a_method_does_in_the_background_is_no_circle():
+    one, other = ring(2, AsyncLink)
+    # Until the actor itself is asked, by whom its background task has asked; nobody waits for that task yet.
+    assert actorio.get(one.begin.remote(other)) == "begun"
+    assert actorio.get(one.begun.remote()) == 1

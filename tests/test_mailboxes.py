@@ -297,3 +297,23 @@ def test_wrong_options_are_refused_where_they_are_written(wrong):
 def test_wrong_marks_are_refused_where_they_are_written(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         actorio.method(**wrong)
+
+
+def test_a_policy_needs_a_size():
+    with pytest.raises(ValueError, match="mailbox_policy='fail' needs a mailbox_size="):
+        InThread.options(mailbox_policy="fail").remote()
+
+
+def test_ready_keeps_what_it_promises_where_both_are_limited():
+    async def main():
+        actor = InThread.options(mailbox_size=3, max_pending_calls=5).remote()
+
+        async def call(number):
+            await actor.quick.ready()
+            return await actor.quick.remote(number)
+
+        for batch in range(10):
+            # One after the other asks: each finds what the ones before it have made.
+            assert [await call(number) for number in range(batch)] == list(range(batch))
+
+    asyncio.run(main())
