@@ -71,7 +71,7 @@ class AsyncLink(_Link):
     async def begin(self, other):
         self.task = asyncio.create_task(self.ask(other))
         me = actorio.get_runtime_context().current_actor
-        while not (await statistics(me)).queued:
+        while not (await statistics(me)).queued:  # noqa: ASYNC110  # it cannot say so itself
             await asyncio.sleep(0.001)
         return "begun"
 
