@@ -162,8 +162,10 @@ class Lane:
                 return
             self._is_busy = True
             try:
+                # Made in any case: what it asks for is open from now on, and is explained when the lane is lost.
+                frame = make_frame()
                 if not self.is_lost:
-                    self._write(make_frame())
+                    self._write(frame)
                 self._send_later()
             finally:
                 self._is_busy = False
