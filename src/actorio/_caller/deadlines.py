@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from time import monotonic
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from actorio._caller.pending import PendingResult
 
+_logger = logging.getLogger("actorio")
 _NEVER = float("inf")
 # How long after the deadline the actor's own word may come, in seconds: it knows which call it was.
 _SLACK = 0.25
@@ -62,7 +64,7 @@ class Deadlines:
     def _run(self) -> None:
         while self._wait():
             now = monotonic()
-            following = [self._see_to(result, now) for result in self._with_deadlines()]
+            following = [self._safely_see_to(result, now) for result in self._with_deadlines()]
             if self._count != self._counted:
                 # One of the new ones may not have been on its way yet.
                 self._counted = self._count
@@ -91,6 +93,14 @@ class Deadlines:
             for result in results.values()
             if result.state == PENDING and result.way is not None and result.way.deadline
         ]
+
+    def _safely_see_to(self, result: PendingResult, now: float) -> float:
+        try:
+            return self._see_to(result, now)
+        except Exception:
+            # The others have their deadlines, too.
+            _logger.exception("ending %s(), whose time is up, failed", result.call)
+            return _NEVER
 
     def _see_to(self, result: PendingResult, now: float) -> float:
         """Ends a call whose time is up; returns when to look at it again."""

@@ -64,9 +64,9 @@ class Gate:
                 f"({identity.actor_id}) are pending, which are as many as max_pending_calls allows; wait for some, or "
                 "write `await handle.method.ready()` before a call"
             )
+        # An actor that waited for room in its own mailbox would keep it from having any.
         is_own = identity.actor_id == get_runtime_context().actor_id
         if identity.terms.bound and running_loop() is None and not is_own:
-            # (One that waited for room in its own mailbox would keep it from having any.)
             result = self._ask_for_room(identity, None)
             if result is not None:
                 of_handles().block(result, "remote")

@@ -138,13 +138,20 @@ class EarlyEnds:
         began = monotonic()
         for call in self._with_deadlines():
             if call.deadline <= began:
-                self.end(call, "expired", expiry(call, self._executor.name_of(call)))
+                self._expire(call)
         self._connections = {each for each in self._connections if each.is_open() or each.peer.owed}
         self._next = min((call.deadline for call in self._with_deadlines() if call.reason is None), default=_NEVER)
         if self._next < _NEVER:
             # Looking costs time for each call: it is to be a small part of it.
             now = monotonic()
             self._set_alarm(max(self._next - now, _SHARE * (now - began)))
+
+    def _expire(self, call: Delivered) -> None:
+        try:
+            self.end(call, "expired", expiry(call, self._executor.name_of(call)))
+        except Exception:
+            # The others have their deadlines, too.
+            _logger.exception("ending a call whose time is up failed")
 
     def _with_deadlines(self) -> list[Delivered]:
         return [

@@ -327,9 +327,13 @@ class Executor:
         if name_call is None or not (payload or files_of(payload)):
             # Its thread lets go of what a call brought while others may still ask for its name.
             return f"{self.definition.name}.{request.method}"
-        payload = cut(payload, (len(payload) - sum(request.parts),))[0]
-        args, kwargs = values.loads(payload)
-        return str(name_call(*args, **kwargs))
+        try:
+            payload = cut(payload, (len(payload) - sum(request.parts),))[0]
+            args, kwargs = values.loads(payload)
+            return str(name_call(*args, **kwargs))
+        except Exception:
+            # Arguments may resist being unpickled, and whoever asks for a name has other calls to see to.
+            return call.title or "task"
 
 
 def _is_end(error: BaseException) -> bool:
