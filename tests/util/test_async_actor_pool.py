@@ -11,6 +11,7 @@ from tests.util.workers import Gates, Worker, double, double_or_die, double_or_f
 import actorio
 from actorio.exceptions import ActorDiedError
 from actorio.util import AsyncActorPool
+from actorio.util.flow import Flow
 
 pytestmark = pytest.mark.anyio
 
@@ -490,6 +491,18 @@ def test_one_pool_serves_one_loop_after_another(make):
         return None
 
     assert [asyncio.run(first(count)) for count in range(3)] == [0, 2, 4]
+
+
+async def test_a_call_that_is_cancelled_before_it_begins_gives_its_place_back():
+    released = []
+
+    async def never(place, value):
+        raise AssertionError((place, value))
+
+    flow = Flow(never, never, released.append, room=1, is_ordered=True)
+    flow._begin("place", 1)
+    await flow.stop()
+    assert released == ["place"]
 
 
 @actorio.remote

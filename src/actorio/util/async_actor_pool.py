@@ -221,7 +221,11 @@ class AsyncActorPool(Generic[A_co]):
     ) -> AsyncGenerator[Any, None]:
         room = _AHEAD * self._limit * max(1, len(self._load))
         flow = Flow(
-            self._acquire, lambda member, value: self._call(member, fn, value), room=room, is_ordered=is_ordered
+            self._acquire,
+            lambda member, value: self._call(member, fn, value),
+            self._release,
+            room=room,
+            is_ordered=is_ordered,
         )
         flow.start(source)
         try:

@@ -35,6 +35,7 @@ class Flow(Generic[P]):
     Args:
         acquire: waits for a place.
         call: makes the call for a value at a place, gives the place back and returns the result.
+        release: gives a place back whose call was cancelled before it had begun.
         room: how many values may be under way or wait to be consumed.
         is_ordered: outcomes come in the order of the values, not as they come.
     """
@@ -43,12 +44,14 @@ class Flow(Generic[P]):
         self,
         acquire: Callable[[], Awaitable[P]],
         call: Callable[[P, Any], Coroutine[Any, Any, Any]],
+        release: Callable[[P], object],
         *,
         room: int,
         is_ordered: bool,
     ) -> None:
         self._acquire = acquire
         self._call = call
+        self._release = release
         # One for each value that there is room for.
         self._room: Inbox[None] = Inbox()
         for _ in range(room):
@@ -112,7 +115,10 @@ class Flow(Generic[P]):
             self._begin(await self._acquire(), value)
 
     def _begin(self, place: P, value: Any) -> None:
-        job = jobs.start(self._settle(place, value))
+        begun: list[bool] = []
+        job = jobs.start(self._settle(place, value, begun))
+        # Cancelled before its first step, it has not come to what gives the place back.
+        job.add_done_callback(lambda _: None if begun else self._release(place))
         self._under_way.add(job)
         job.add_done_callback(self._under_way.discard)
         if self._is_ordered:
@@ -120,7 +126,8 @@ class Flow(Generic[P]):
         else:
             job.add_done_callback(self._line.put)
 
-    async def _settle(self, place: P, value: Any) -> Outcome:
+    async def _settle(self, place: P, value: Any, begun: list[bool]) -> Outcome:
+        begun.append(True)
         try:
             return Outcome(await self._call(place, value), None)
         except Exception as error:
