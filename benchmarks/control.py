@@ -22,7 +22,8 @@ from patterns import PATTERNS, QUICK_EFFORT, USUAL_EFFORT, Effort, Pattern, Side
 
 import actorio
 from actorio._model.context import CURRENT_CALL
-from actorio._wire.messages import Way
+from actorio._wire.messages import Call, Way
+from actorio._worker.delivered import Delivered
 from actorio.exceptions import DeadlockError
 from actorio.util import propagate
 
@@ -66,9 +67,8 @@ class Coroutine:
 def carrying(call: Callable[[int], Any]) -> Callable[[int], Any]:
     """Return the same call, made as if by a call of an actor that has a deadline, a chain and a marked variable."""
     way = Way(time.monotonic() + TIMEOUT, "ab" * 8 + "cd" * 8)
-    parent = SimpleNamespace(
-        connection=None, request=SimpleNamespace(way=way, id=1), reason=None, onward=way, waits=None, on_cancel=None
-    )
+    parent: Any = Delivered(SimpleNamespace(), Call(1, "caller", way=way), b"")  # type: ignore[arg-type]  # no socket
+    parent.onward = way
 
     def call_carrying(value: int) -> Any:
         token = CURRENT_CALL.set(parent)
