@@ -134,9 +134,11 @@ def restarting(scene, fault):
         actorio.get(actor.end.remote(), timeout=PATIENCE)
     certificate = caught.value.certificate
     assert (certificate.restarts, certificate.will_restart) == (1, True)
+    # Made before the actor goes on, and may meet the fault: or the call might find nobody any more.
+    ref = actor.echo.remote("done")
     # Only now: who asks late is told of the last death.
     Path(gate).touch()
-    return actor.echo.remote("done")
+    return ref
 
 
 MOMENTS = {
