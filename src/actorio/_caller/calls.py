@@ -94,8 +94,7 @@ class Calls:
 
     def made_in(self, parent: object) -> list[PendingResult]:
         """Returns the calls to actors that were made in a call of this process, and have not ended."""
-        contexts = self.existing_contexts
-        return [] if contexts is None else [result for lane in contexts.lanes() for result in lane.made_in(parent)]
+        return [result for result in self._open_calls() if result.parent is parent]
 
     def _open_calls(self) -> list[PendingResult]:
         contexts = self.existing_contexts

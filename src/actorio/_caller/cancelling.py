@@ -61,10 +61,6 @@ class Canceller:
         elif result.lane is not None:
             result.lane.cancel(result, is_recursive=is_recursive)
 
-    def give_up(self, result: PendingResult, make_error: Callable[[], BaseException] | None = None) -> None:
-        """Nobody can get at the result any more, and somebody has waited for it; or it is to end with an error."""
-        self.cancel(result, make_error=make_error)
-
     def cancel_made_in(self, parent: object) -> None:
         """Has all calls end that were made in a call of this process, but for those that others want, too."""
         for result in (*self._calls.made_in(parent), *self._tasks.made_in(parent)):

@@ -114,7 +114,7 @@ class Deadlines:
         if is_sent:
             fate = "its actor has not answered (is it starting, held up, stopped?); it was cancelled, and may have run"
         text = f"the deadline of {result.call}() passed: {fate}"
-        HERE.cancel(result, lambda: GetTimeoutError(text))
+        HERE.cancel(result, make_error=lambda: GetTimeoutError(text))
         return _NEVER
 
     def close(self) -> None:

@@ -216,10 +216,6 @@ class Lane:
         later = [result for result, _ in list(self._later) if result is not None]
         return [*list(self._peer.open.values()), *(call.result for call in list(self.held.calls)), *later]
 
-    def made_in(self, parent: object) -> list[PendingResult]:
-        """Returns the calls that were made in a call of this process, and have not ended."""
-        return [result for result in self.pending() if result.parent is parent]
-
     def count_pending(self) -> int:
         """Returns how many calls have not been answered, those among them that have not been sent."""
         return sum(not result.is_question for result in self.pending())

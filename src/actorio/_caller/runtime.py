@@ -82,7 +82,7 @@ class CallerRuntime:
         self.calls = Calls(home.session, self._losses, self.holdings, self._numbers)
         self.tasks = Tasks(self.node, self.calls, self._maker, self._sharing.is_needed, self._numbers)
         self._canceller = Canceller(self.calls, self.tasks)
-        HERE.cancel, HERE.forsake = self._canceller.give_up, forsake
+        HERE.cancel, HERE.forsake = self._canceller.cancel, forsake
         self.cancel_made_in = self._canceller.cancel_made_in
         # On the way of every call: as attributes they take a step less.
         self.call, self.call_in, self.run_task = self.calls.call, self.calls.call_in, self.tasks.run

@@ -13,7 +13,7 @@ from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from actorio._wire.messages import Call, Limit, Room
+from actorio._wire.messages import Call
 from actorio._worker.delivered import Delivered
 from actorio._worker.ending import PATIENCE
 from actorio._worker.executor import ActorEndsError
@@ -79,10 +79,6 @@ class LoopDispatcher:
         self._meter.arrived += len(requests)
         for request, payload in requests:
             if type(request) is not Call:
-                if isinstance(request, Room | Limit):
-                    self._meter.arrived -= 1
-                    self.intake.answer(connection, request)
-                    continue
                 self._meter.answer(connection, request, self.intake)
                 continue
             call = Delivered(connection, request, payload)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from actorio._model.status import ActorStatistics
-from actorio._wire.messages import Inspect
+from actorio._wire.messages import Inspect, Limit, Room
 from actorio._wire.payload import dumps
 from actorio._worker.executor import decline
 
@@ -65,6 +65,9 @@ class Intake(Protocol):
     def mailbox(self) -> Queue: ...
 
     def waits(self, connection: Connection) -> WaitReport: ...
+
+    def answer(self, connection: Connection, request: Room | Limit) -> None:
+        """Answers who wants to know when there is room, or wants another number of calls to run."""
 
 
 class Frame(msgspec.Struct, array_like=True):
@@ -141,6 +144,9 @@ class Meter:
     def answer(self, connection: Connection, request: Inbound, intake: Intake) -> None:
         """Answers a request that is no call. In the thread of the loop that read it."""
         self.arrived -= 1
+        if isinstance(request, Room | Limit):
+            intake.answer(connection, request)
+            return
         if type(request) is not Inspect:
             decline(connection, request)
             return

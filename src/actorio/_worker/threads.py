@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from actorio._model.context import CURRENT_CALL
 from actorio._model.propagation import CARRIED
-from actorio._wire.messages import Call, Limit, Room
+from actorio._wire.messages import Call
 from actorio._worker.arriving import brings_context
 from actorio._worker.delivered import Delivered
 from actorio._worker.executor import ActorEndsError
@@ -93,10 +93,6 @@ class ThreadDispatcher:
             self._meter.arrived += len(requests)
             for request, payload in requests:
                 if type(request) is not Call:
-                    if isinstance(request, Room | Limit):
-                        self._meter.arrived -= 1
-                        self.intake.answer(connection, request)
-                        continue
                     self._meter.answer(connection, request, self.intake)
                     continue
                 call = Delivered(connection, request, payload)
