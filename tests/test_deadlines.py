@@ -82,13 +82,18 @@ def test_one_that_waits_for_its_arguments_never_leaves():
 
 def test_the_error_says_which_call_ran_out_and_what_it_waited_for():
     notes, inner, outer = Notes.remote(), InThread.remote(), OnLoop.remote()
-    actorio.get([inner.quick.remote(), outer.quick.remote()])
-    with pytest.raises(
-        GetTimeoutError, match=r"OnLoop.outer\(\) .* while it ran and waited for InThread.work\(\)"
-    ) as e:
-        actorio.get(outer.outer.options(timeout=0.5).remote(notes, inner))
+    pid = actorio.get(inner.__ray_call__.remote(lambda _: os.getpid()))
+    actorio.get(outer.quick.remote())
+    # The inner call has the same deadline: awake, it may say first that its time is up.
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(
+            GetTimeoutError, match=r"OnLoop.outer\(\) .* while it ran and waited for InThread.work\(\)"
+        ) as e:
+            actorio.get(outer.outer.options(timeout=0.5).remote(notes, inner))
+    finally:
+        os.kill(pid, signal.SIGCONT)
     assert isinstance(e.value, TimeoutError)
-    actorio.get(notes.wait_for.remote("ended"))
 
 
 def test_an_actor_that_cannot_answer_keeps_nobody_waiting():
