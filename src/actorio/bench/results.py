@@ -1,0 +1,123 @@
+"""What a run of benchmarks has found: rows of measurements, and what they were found on. Kept as JSON."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The layout of the file; one that says another number is not read.
+FORMAT = 1
+
+Better = Literal["more", "less"]
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that was measured, several times over.
+
+    Attributes:
+        suite: The name of the suite: "calls".
+        case: What was done: "blocking", "sleep", "argument".
+        contender: Who did it: "actorio", "floor", "ray".
+        kind: In which of its forms, if it has several: "single-threaded", "threaded(4)", "async".
+        metric: What was counted: "calls", "p99", "memory".
+        unit: "1/s", "s", "ms", "MiB".
+        better: Is more of it better, or less?
+        at: The place on a curve: a concurrency, a size in bytes. None if there is no curve.
+        values: One number a round. Contenders of one case take turns, so equal places in two such lists were found
+            within a moment of each other.
+    """
+
+    suite: str
+    case: str
+    contender: str
+    metric: str
+    unit: str
+    better: Better
+    values: list[float]
+    kind: str = ""
+    at: float | None = None
+
+    @property
+    def median(self) -> float:
+        """The number that stands for all."""
+        return statistics.median(self.values)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The quartiles, between which half of the numbers lie."""
+        if len(self.values) == 1:
+            return self.values[0], self.values[0]
+        low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
+        return low, high
+
+    @property
+    def cell(self) -> tuple[str, str, str, str, float | None]:
+        """What this has in common with the same thing done by another contender, or at another time."""
+        return self.suite, self.case, self.kind, self.metric, self.at
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """What was not measured, and why."""
+
+    suite: str
+    contender: str
+    reason: str
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """What the numbers belong to.
+
+    Attributes:
+        load: How many processes wanted a processor when the run began, on average over a minute.
+        versions: Of the packages that took part, by name.
+    """
+
+    system: str
+    processor: str
+    processors: int
+    memory_gib: float
+    load: float
+    python: str
+    versions: dict[str, str]
+
+
+class Results(msgspec.Struct, kw_only=True):
+    """A run.
+
+    Attributes:
+        began: ISO 8601, in UTC.
+        effort: "smoke", "quick" or "full".
+    """
+
+    machine: Machine
+    began: str
+    effort: str
+    measurements: list[Measurement]
+    skipped: list[Skipped]
+    format: int = FORMAT
+
+
+def save(results: Results, path: Path) -> None:
+    """Writes a run to a file."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+
+
+def load(path: Path) -> Results:
+    """Reads a run from a file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not a run, or of another format.
+    """
+    try:
+        results = msgspec.json.decode(path.read_bytes(), type=Results)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{path} is no result of `actorio bench`: {error}") from error
+    if results.format != FORMAT:
+        raise ValueError(f"{path} has format {results.format}; this version reads {FORMAT}")
+    return results

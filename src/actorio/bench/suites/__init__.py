@@ -1,0 +1,18 @@
+"""The suites, each a module with a `SUITE`, imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actorio.bench.suite import Suite
+
+# In the order in which they run.
+NAMES = ("calls", "concurrency", "objects", "streams", "spawn", "memory", "control")
+
+
+def load_suite(name: str) -> Suite:
+    """Imports a suite."""
+    suite: Suite = importlib.import_module(f"actorio.bench.suites.{name}").SUITE
+    return suite
