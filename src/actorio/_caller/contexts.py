@@ -9,6 +9,7 @@ from actorio._caller.loop_lane import LoopLane
 from actorio._caller.pump import Pump
 from actorio._caller.thread_lane import ThreadLane
 from actorio._transport.sockets import connect
+from actorio._transport.spin import LoopSpin
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,6 +32,7 @@ class Context:
         self.loop = loop
         self.lanes: dict[str, Lane] = {}
         self._is_closed = False
+        self._spin: LoopSpin | None = None
         # How many lanes there are when those that are lost are looked for.
         self._many = _FEW
         # Two threads must not connect at once: their calls to one actor share one order.
@@ -63,7 +65,9 @@ class Context:
     def _connect(self, address: str, explain: Explain, *, is_ordered: bool) -> Lane:
         sock = connect(address)
         if self.loop is not None:
-            return LoopLane(address, sock, self.pump, explain, self.loop, is_ordered=is_ordered)
+            if self._spin is None:
+                self._spin = LoopSpin(self.loop)
+            return LoopLane(address, sock, self.pump, explain, self.loop, is_ordered=is_ordered, spin=self._spin)
         lane = ThreadLane(address, sock, self.pump, explain, is_ordered=is_ordered)
         self.pump.add(lane)
         return lane

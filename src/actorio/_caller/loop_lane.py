@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from actorio._caller.lane import Explain
     from actorio._caller.pending import PendingResult
     from actorio._caller.pump import Pump
+    from actorio._transport.spin import LoopSpin
 
 
 class LoopLane(Lane):
@@ -29,12 +30,14 @@ class LoopLane(Lane):
         loop: asyncio.AbstractEventLoop,
         *,
         is_ordered: bool,
+        spin: LoopSpin,
     ) -> None:
         super().__init__(address, sock, pump, explain, is_ordered=is_ordered)
+        self._spin = spin
         self.loop: asyncio.AbstractEventLoop | None = loop
         self._home = loop
         self._is_scheduled = False
-        loop.add_reader(sock.fileno(), self.read)
+        loop.add_reader(sock.fileno(), self._read_soon)
 
     def _write(self, frame: bytes) -> None:
         if frame.__class__ is bytes:
@@ -51,6 +54,11 @@ class LoopLane(Lane):
     def _flush_soon(self) -> None:
         self._is_scheduled = False
         self.flush()
+        self._spin.sent()
+
+    def _read_soon(self) -> None:
+        self._spin.arrived()
+        self.read()
 
     def _watch_writable(self, *, is_wanted: bool) -> None:
         if running_loop() is not self._home:

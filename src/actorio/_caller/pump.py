@@ -21,6 +21,7 @@ from actorio._caller.corks import Corks
 from actorio._caller.interrupts import InterruptGate
 from actorio._caller.pending import PENDING, Aside
 from actorio._transport.poller import Poller
+from actorio._transport.spin import SECONDS, Habit, is_worth_it
 from actorio._transport.threads import start_thread
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Pump:
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._background: threading.Thread | None = None
         self._is_closed = False
+        self._habit = Habit(is_allowed=is_worth_it())
         self._waker, self._wakee = socket.socketpair()
         self._waker.setblocking(False)
         self._wakee.setblocking(False)
@@ -218,7 +220,7 @@ class Pump:
         if gate.pending is not None:
             gate.deliver()
         try:
-            ready = self._poller.poll(timeout)
+            ready = self._poll(timeout)
         except (OSError, ValueError):
             if self._is_closed:
                 # By a signal handler that has run just now.
@@ -235,6 +237,21 @@ class Pump:
                 lane.flush()
             if events & _NOT_ONLY_WRITABLE:
                 lane.read()
+
+    def _poll(self, timeout: float | None) -> list[tuple[int, int]]:
+        """Waits for something to arrive: looks again and again for a moment, if that is worth it, then sleeps."""
+        poll, habit = self._poller.poll, self._habit
+        if timeout == 0:
+            return poll(0)
+        polls, began = habit.polls, time.monotonic()
+        ready = poll(0) if polls else poll(timeout)
+        while not ready and polls:
+            if time.monotonic() - began > SECONDS:
+                ready = poll(timeout)
+                break
+            ready = poll(0)
+        habit.waited(time.monotonic() - began, polled=polls)
+        return ready
 
     def _pass_on(self) -> None:
         """Somebody who waits must lead, or nobody reads."""

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from actorio._transport.incoming import Incoming
+from actorio._transport.lookout import LoopLookout
 from actorio._transport.outgoing import Outgoing
 from actorio._transport.sockets import accept, peer_pid
 from actorio._wire.frames import ProtocolError
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
 
+    from actorio._transport.spin import LoopSpin
     from actorio._wire.frames import Payload
     from actorio._wire.messages import Inbound, Lent, Note
 
     OnRequests = Callable[["Connection", list[tuple[Inbound, Payload]]], None]
 
 _logger = logging.getLogger("actorio")
+# What reading raises when a connection is at its end.
+CUT_OFF = (OSError, ProtocolError, MemoryError)
 # How long a server that has run out of descriptors waits before it accepts again, in seconds.
 _EXHAUSTED_PAUSE = 0.1
 # So many replies at most lie in a socket, and so long may take what a caller does who has read one, in seconds.
@@ -54,6 +58,8 @@ class Server:
         take_back: called in the loop's thread, a while after a connection has ended, with the handles and references
             that left on it last: the caller may not have read them.
         on_lack: is told of requests that nobody wants answered any more.
+        spin: keeps the loop awake for a moment after replies.
+        lookout: watches the connections; the loop does, if there is none.
     """
 
     def __init__(
@@ -63,11 +69,15 @@ class Server:
         on_requests: OnRequests,
         take_back: Callable[[Iterable[Lent]], None],
         on_lack: Lacking | None = None,
+        spin: LoopSpin | None = None,
+        lookout: LoopLookout | None = None,
     ) -> None:
         self.loop = loop
         self.on_requests = on_requests
         self.take_back = take_back
         self.on_lack = on_lack
+        self.spin = spin
+        self.lookout = LoopLookout(loop) if lookout is None else lookout
         self.connections: set[Connection] = set()
         self._listener = listener
         listener.setblocking(False)
@@ -94,6 +104,7 @@ class Server:
         self._listener.close()
         for connection in list(self.connections):
             connection.close()
+        self.lookout.close()
 
 
 class Lacking(Protocol):
@@ -156,22 +167,42 @@ class Connection:
         # What the caller has called is to go on when it has gone.
         self._ends_in_order = False
         self._lock = threading.Lock()
-        server.loop.add_reader(sock.fileno(), self._read)
+        server.lookout.add(sock.fileno(), self)
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Takes in what has arrived. In the loop's thread only."""
         try:
-            requests = self.peer.admit(self._incoming.receive())
+            requests = self.receive()
         except BlockingIOError:
             return
-        except (OSError, ProtocolError, MemoryError) as error:
-            # First: without memory nothing else may come about, and the caller must not wait.
-            self.close()
-            if isinstance(error, ProtocolError):
-                _logger.warning("a caller broke the protocol and was cut off: %s", error)
-            elif isinstance(error, MemoryError):
-                _logger.warning("a caller was cut off: there is no memory to read what it sends")
-            return
+        except CUT_OFF as error:
+            self.break_off(error)
+        else:
+            self.handle(requests)
+
+    def receive(self) -> list[tuple[Inbound, Payload]]:
+        """Reads once; returns the requests. In whichever thread has the watch.
+
+        Raises:
+            BlockingIOError: nothing has arrived.
+            CUT_OFF: the caller has gone, or is to be cut off: see `break_off`.
+        """
+        return self.peer.admit(self._incoming.receive())
+
+    def break_off(self, error: Exception) -> None:
+        """Closes the connection, since what arrived cannot be read. In the loop's thread only."""
+        # First: without memory nothing else may come about, and the caller must not wait.
+        self.close()
+        if isinstance(error, ProtocolError):
+            _logger.warning("a caller broke the protocol and was cut off: %s", error)
+        elif isinstance(error, MemoryError):
+            _logger.warning("a caller was cut off: there is no memory to read what it sends")
+
+    def handle(self, requests: list[tuple[Inbound, Payload]]) -> None:
+        """Passes on what has arrived. In the loop's thread only."""
         if requests:
+            if self._server.spin is not None:
+                self._server.spin.arrived()
             self._server.on_requests(self, requests)
         if self.peer.notes:
             self._heed_notes()
@@ -214,7 +245,7 @@ class Connection:
             self._out.add(frame)
         if not self._is_scheduled:
             self._is_scheduled = True
-            self._server.loop.call_soon(self._flush)
+            self._server.loop.call_soon(self._flush_soon)
 
     def reply_now(self, frame: bytes, *, more_follow: bool = False) -> None:
         """Sends a frame from any thread, without a hop through the loop when the socket takes it.
@@ -268,6 +299,11 @@ class Connection:
             self._out.drop()
         return True
 
+    def _flush_soon(self) -> None:
+        self._flush()
+        if self._server.spin is not None:
+            self._server.spin.sent()
+
     def _flush(self) -> None:
         with self._lock:
             if not self._send_out():
@@ -285,7 +321,7 @@ class Connection:
         if fd < 0:
             return
         self._server.connections.discard(self)
-        self._server.loop.remove_reader(fd)
+        self._server.lookout.remove(fd)
         self._server.loop.remove_writer(fd)
         with self._lock:
             self._sock.close()

@@ -71,6 +71,10 @@ class Mailbox(Generic[C]):
         """Iterates over the calls that wait now, in the order in which they start if only room is wanting."""
         return iter(list(self._queue) or self._backlog.waiting())
 
+    def has_simply_room(self) -> bool:
+        """Would a call start now, if it has no priority and no group of its own, by no other rule than the limit?"""
+        return self._is_plain and self.running < self.limit
+
     def is_full(self) -> bool:
         """Do as many calls wait as may?"""
         return 0 < self._rules.bound <= len(self)

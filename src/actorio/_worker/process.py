@@ -35,9 +35,11 @@ from actorio._model.resources import GPUS_VARIABLE
 from actorio._model.task_error import remote_traceback
 from actorio._transport.descriptors import read_whole
 from actorio._transport.incoming import Incoming
+from actorio._transport.lookout import new_lookout
 from actorio._transport.loops import new_loop
 from actorio._transport.outgoing import Outgoing
 from actorio._transport.serving import Server
+from actorio._transport.spin import LoopSpin
 from actorio._wire.messages import Call, encode
 from actorio._wire.payload import dumps
 from actorio._wire.peer import ActorPeer
@@ -251,7 +253,9 @@ class _Life:
         dispatcher = LoopDispatcher(loop, executor, self._rules(), watch, end, self._early(loop, executor))
         self.dispatcher = dispatcher
         watch.start(self.dispatcher.is_running)
-        Server(loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back, dispatcher.intake)
+        Server(
+            loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back, dispatcher.intake, LoopSpin(loop)
+        )
 
     def _end_on_loop(self, loop: asyncio.AbstractEventLoop, end: ActorEndsError | None) -> None:
         """Begins the end; without ``end``, because of a SIGTERM."""
@@ -289,7 +293,8 @@ class _Life:
         self.executor = executor
         self._mailbox_loop = loop = new_loop()
         early = self._early(loop, executor)
-        dispatcher = ThreadDispatcher(loop, executor, self._rules(), self._end_in_thread, early)
+        lookout = new_lookout(loop)
+        dispatcher = ThreadDispatcher(loop, executor, self._rules(), self._end_in_thread, early, lookout)
         if isinstance(executor.instance, TaskWorker):
             self.guard.tasks_thread = executor.instance.loop_thread
             executor.instance.on_load = complete
@@ -343,7 +348,14 @@ class _Life:
         if loop is None:
             raise AssertionError("the mailbox has a loop before it has a thread")
         rouser.listen(loop)
-        Server(loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back, dispatcher.intake)
+        Server(
+            loop,
+            self.listener,
+            dispatcher.on_requests,
+            HERE.holdings.take_back,
+            dispatcher.intake,
+            lookout=dispatcher.lookout,
+        )
         loop.run_forever()
 
     def _resolve(self, value: Any) -> Any:

@@ -7,6 +7,7 @@ call writes the reply itself and takes the next call from the mailbox: no hop th
 from __future__ import annotations
 
 import contextvars
+import functools
 import queue
 import threading
 import time
@@ -16,6 +17,9 @@ from typing import TYPE_CHECKING
 
 from actorio._model.context import CURRENT_CALL
 from actorio._model.propagation import CARRIED
+from actorio._transport.lookout import LoopLookout
+from actorio._transport.serving import CUT_OFF
+from actorio._transport.spin import SECONDS, Habit, is_worth_it
 from actorio._wire.messages import Call
 from actorio._worker.arriving import brings_context
 from actorio._worker.delivered import Delivered
@@ -48,15 +52,17 @@ class ThreadDispatcher:
         loop: the mailbox's.
         end: ends the process; called in the thread whose method asked for it.
         early: makes what ends calls early.
+        lookout: watches the callers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # what it stands between
         self,
         loop: asyncio.AbstractEventLoop,
         executor: Executor,
         rules: Rules,
         end: Callable[[ThreadDispatcher, ActorEndsError], object],
         early: Callable[[ThreadDispatcher], EarlyEnds],
+        lookout: LoopLookout | None = None,
     ) -> None:
         self._loop = loop
         self._executor = executor
@@ -74,6 +80,12 @@ class ThreadDispatcher:
         # the other, and do not pay for the change of threads.
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._threads = 1
+        # A thread with nothing to do looks out for the next call itself for a moment: no change of threads then.
+        self.lookout = LoopLookout(loop) if lookout is None else lookout
+        self._habit = Habit(is_allowed=is_worth_it())
+        # Since when a thread has had nothing to do, and whether it has polled; 0: something has arrived since.
+        self._idle_since = 0.0
+        self._has_polled = False
         # What calls wait for others in, where others may run in their place; None: they may not.
         self.rests_in: Callable[[], AbstractContextManager[None]] | None = None
         # So many wait.
@@ -89,6 +101,10 @@ class ThreadDispatcher:
     def on_requests(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
         """Takes a batch of requests, in order. In the loop's thread."""
         admitted = []
+        if self._idle_since:
+            # A thread had nothing to do, and has it from now on.
+            self._habit.waited(time.monotonic() - self._idle_since, polled=self._has_polled)
+            self._idle_since = 0.0
         with self._lock:
             self._meter.arrived += len(requests)
             for request, payload in requests:
@@ -168,9 +184,7 @@ class ThreadDispatcher:
         """Runs calls for ever, or until one ends the actor. The first worker is the main thread."""
         self._here.runs_calls = True
         while True:
-            self._wakes.get()
-            with self._lock:
-                call = self._admitted.popleft() if self._admitted else None
+            call = self._look_out() or self._sleep()
             while call is not None:
                 try:
                     if (CARRIED.variables or call.request.way is not None) and brings_context(call):
@@ -191,6 +205,66 @@ class ThreadDispatcher:
                 frame = b""
             # Nor what the last one brought, while the thread has nothing to do.
             CURRENT_CALL.set(None)
+
+    def _sleep(self) -> Delivered | None:
+        """Waits until a call may have been admitted."""
+        self._wakes.get()
+        with self._lock:
+            return self._admitted.popleft() if self._admitted else None
+
+    def _look_out(self) -> Delivered | None:
+        """Watches the callers for a moment, in the place of the loop; returns a call that has come."""
+        self._idle_since, self._has_polled = time.monotonic(), False
+        if not self._habit.polls or self._admitted or not self.lookout.take():
+            return None
+        self._has_polled = True
+        for_loop: Callable[[], object] | None = None
+        try:
+            call, for_loop = self._watch()
+        finally:
+            if for_loop is None:
+                self.lookout.give_back()
+        if for_loop is not None:
+            self._loop.call_soon_threadsafe(self._leave_to_loop, for_loop)
+        return call
+
+    def _leave_to_loop(self, action: Callable[[], object]) -> None:
+        """Does in the loop's thread what must be done there, before anything else is read."""
+        try:
+            action()
+        finally:
+            self.lookout.give_back()
+
+    def _watch(self) -> tuple[Delivered | None, Callable[[], object] | None]:
+        """Polls for a moment; returns a call that may run, or what is left to the loop's thread to do."""
+        poll, began = self.lookout.poll, self._idle_since
+        while not (ready := poll()):
+            if time.monotonic() - began > SECONDS:
+                return None, None
+        self._habit.waited(time.monotonic() - began, polled=True)
+        self._idle_since = 0.0
+        # Should there be more, the loop sees them as well.
+        connection = ready[0]
+        try:
+            requests = connection.receive()
+        except BlockingIOError:
+            return None, None
+        except CUT_OFF as error:
+            return None, functools.partial(connection.break_off, error)
+        if len(requests) == 1 and self.intake.mailbox.has_simply_room():
+            request, payload = requests[0]
+            if type(request) is Call:
+                return self._admit(connection, request, payload), None
+        return None, functools.partial(connection.handle, requests)
+
+    def _admit(self, connection: Connection, request: Call, payload: Payload) -> Delivered | None:
+        """Takes a call that has come alone; returns the one to go on with."""
+        with self._lock:
+            self._meter.arrived += 1
+            call = Delivered(connection, request, payload)
+            if not self._is_closed and self.intake.offer(call):
+                self._admitted.append(call)
+            return self._admitted.popleft() if self._admitted else None
 
     def _next(self, ended: Delivered) -> Delivered | None:
         """Says that a call has ended; returns the one to go on with, None when none waits."""
