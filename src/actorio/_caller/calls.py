@@ -148,7 +148,7 @@ class Calls:
             )
         else:
             lane.actor = identity
-            if not lane.call(result, method.name, payload):
+            if not lane.call_simply(result, method.name, payload):
                 self._send_anew(identity, result, method.name, payload, (), ())
         return ObjectRef(result)
 

@@ -23,8 +23,20 @@ from actorio._model.travel import KeepingBytes, files_of, with_files
 from actorio._store.values import count_in
 from actorio._transport.incoming import Incoming
 from actorio._transport.outgoing import Outgoing
-from actorio._wire.frames import ProtocolError
-from actorio._wire.messages import Cancel, Credit, Failure, Farewell, Item, Leave, Room, encode
+from actorio._wire.frames import ProtocolError, pack_prefix
+from actorio._wire.messages import (
+    Call,
+    Cancel,
+    Credit,
+    Failure,
+    Farewell,
+    Item,
+    Leave,
+    Result,
+    Room,
+    encode,
+    encode_header,
+)
 from actorio._wire.payload import loads
 from actorio._wire.peer import CallerPeer
 
@@ -89,6 +101,24 @@ class Lane:
 
     # --- sending ------------------------------------------------------------------------------------------------
 
+    def call_simply(self, result: PendingResult, method: str, payload: bytes) -> bool:
+        """Sends a call that was just made, is made once, brings one value and needs none; see `call`."""
+        with self._lock:
+            if self._is_busy or payload.__class__ is KeepingBytes:
+                return self.call(result, method, payload)
+            self._is_busy = True
+            try:
+                number, peer = result.number, self._peer
+                # As `CallerPeer.call` does, a step shorter: this is on the way of nearly every call.
+                header = encode_header(Call(number, method, (), (), 1, 0, 0, result.way))
+                peer.open[number] = result
+                self._write(pack_prefix(len(header), len(payload)) + header + payload)
+            finally:
+                self._is_busy = False
+        if self._later or self.is_lost or not number % DRAIN_EVERY:
+            return self._has_left(result)
+        return True
+
     def call(
         self,
         result: PendingResult,
@@ -122,6 +152,9 @@ class Lane:
                     self._send_later()
             finally:
                 self._is_busy = False
+        return self._has_left(result)
+
+    def _has_left(self, result: PendingResult) -> bool:
         if self._later:
             self.flush()
         if self.is_lost:
@@ -384,7 +417,10 @@ def _keep_until_done(results: list[PendingResult], actor: ActorIdentity | None) 
 
 def _complete(replies: Replies) -> None:
     for result, reply, payload in replies:
-        if not isinstance(reply, Failure):
+        if reply.__class__ is Result and not reply.lent and not reply.files:
+            # Nearly every reply.
+            result.complete(VALUE, payload)
+        elif not isinstance(reply, Failure):
             if reply.lent:
                 payload = KeepingBytes.of(payload, HERE.holdings.arrived(reply.lent), files_of(payload))  # noqa: PLW2901
             if reply.files and result.is_owned:

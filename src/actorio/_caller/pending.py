@@ -17,22 +17,23 @@ from typing import TYPE_CHECKING, Any
 from actorio._caller.settling import SETTLER
 from actorio._caller.unread import READ, UnreadError
 from actorio._caller.waits import forget_wait, note_wait
-from actorio._caller.wakers import call_in, running_loop, waker_of
+from actorio._caller.wakers import AsyncioWaker, call_in, running_loop, waker_of
 from actorio._caller.ways import way_onward
 from actorio._model.context import CURRENT_CALL
 from actorio._model.errors import RayError, RaySystemError, UnserializableException
 from actorio._model.failure import TaskFailure
-from actorio._model.reference import pending_of
+from actorio._model.reference import all_pending_of, pending_of
 from actorio._model.task_error import RayTaskError
 from actorio._store import values
 from actorio._wire import payload as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
     from contextlib import AbstractContextManager
 
     from actorio._caller.holdings import Holdings
     from actorio._caller.lane import Lane
+    from actorio._caller.wakers import Waker
     from actorio._model.definition import MethodDefinition
     from actorio._model.reference import ObjectRef
     from actorio._model.runtime import Flow
@@ -189,6 +190,16 @@ class PendingResult:
             count += 1
 
     def _run_callbacks(self) -> None:
+        callbacks = self._callbacks
+        if len(callbacks) == 1 and getattr(callbacks[0], "only_wakes", False):
+            # The commonest case: it completes nothing else, and raises nothing.
+            try:
+                callback = callbacks.pop(0)
+            except IndexError:
+                # Another thread took it.
+                return
+            callback(self)
+            return
         waiting = getattr(_CHAIN, "waiting", None)
         if waiting is not None:
             # One of the callbacks below has completed this: it is its turn afterwards, so that a chain of results
@@ -241,8 +252,10 @@ class PendingResult:
     def value(self, *, copy: bool = False) -> Any:
         """Returns the value, unpickled anew, or raises the error, made anew; see `actorio.get` for ``copy``."""
         if self.state == VALUE:
+            payload = self.payload
+            if payload == wire.NONE:
+                return None
             try:
-                payload = self.payload
                 return (wire.loads if payload else values.copy if copy else values.loads)(payload)
             except (Exception, SystemExit, GeneratorExit) as error:
                 raise UnserializableException(self._cannot_load(error)) from error
@@ -270,7 +283,18 @@ class PendingResult:
         """
         if self.state == PENDING:
             try:
-                yield from self.wait_done()
+                loop = running_loop()
+                if loop is None or self.lane is None or self.lane.loop is not loop or CURRENT_CALL.get() is not None:
+                    yield from self.wait_done()
+                else:
+                    # The commonest case, on the way of each call: the loop itself reads the answer, no call waits.
+                    waker = AsyncioWaker(loop)
+                    self.add_callback(waker)
+                    try:
+                        yield from waker.wait()
+                    finally:
+                        if self.state == PENDING:
+                            self._give_up_waiting(waker)
             except BaseException:
                 if self.state == PENDING:
                     HERE.forsake(self, ref)
@@ -302,9 +326,12 @@ class PendingResult:
                 if call is not None:
                     forget_wait(call, waker)
                 if self.state == PENDING:
-                    # Cancelled: nobody waits any more, and knows.
-                    self.discard_callback(waker)
-                    self.note_read()
+                    self._give_up_waiting(waker)
+
+    def _give_up_waiting(self, waker: Waker) -> None:
+        """Was cancelled: nobody waits any more, and knows."""
+        self.discard_callback(waker)
+        self.note_read()
 
     def outlast(self, timeout: float | None) -> bool:
         """Waits for the end of the session, which ends this; reads nothing. Returns whether it is done."""
@@ -389,6 +416,14 @@ def result_of(ref: ObjectRef[Any]) -> PendingResult:
     if not isinstance(pending, PendingResult):
         raise RayError(f"{ref!r} was made by another engine")
     return pending
+
+
+def results_of(refs: Iterable[ObjectRef[Any]]) -> list[PendingResult]:
+    """Returns the results behind references; see `result_of`."""
+    found = all_pending_of(refs)
+    if all(issubclass(kind, PendingResult) for kind in set(map(type, found))):
+        return found  # type: ignore[return-value]  # as was just checked
+    return [result_of(ref) for ref in refs]
 
 
 def _not_ours() -> RaySystemError:

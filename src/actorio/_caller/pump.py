@@ -48,6 +48,7 @@ class Pump:
         self._writing: set[int] = set()
         self._lead = threading.Lock()
         self._leader = 0
+        self._leader_waker = _LeaderWaker(self)
         self._followers: deque[Waiter] = deque()
         self._borrowed: dict[Lane, int] = {}
         # Guards what is watched, the borrowed lanes and the demand.
@@ -160,14 +161,14 @@ class Pump:
             self.corks.pop_all()
             if not self._can_lead():
                 return False
-            result.add_callback(self._wake_leader)
+            result.add_callback(self._leader_waker)
             try:
                 while result.state == PENDING and not self._is_closed:
                     self._turn(None, gate)
             finally:
                 self._give_up_lead()
                 if result.state == PENDING:
-                    result.discard_callback(self._wake_leader)
+                    result.discard_callback(self._leader_waker)
         return result.state != PENDING
 
     def _can_lead(self) -> bool:
@@ -182,7 +183,8 @@ class Pump:
         self._lead.release()
         self._pass_on()
 
-    def _wake_leader(self, _result: PendingResult) -> None:
+    def wake_leader(self) -> None:
+        """Has whoever reads look up, if it is another thread."""
         if threading.get_ident() != self._leader:
             self.wake()
 
@@ -343,6 +345,21 @@ class Pump:
         self._poller.close()
         self._waker.close()
         self._wakee.close()
+
+
+class _LeaderWaker:
+    """A callback of what the leader waits for."""
+
+    __slots__ = ("_pump",)
+
+    # See `PendingResult`.
+    only_wakes = True
+
+    def __init__(self, pump: Pump) -> None:
+        self._pump = pump
+
+    def __call__(self, _result: PendingResult) -> None:
+        self._pump.wake_leader()
 
 
 def _is_over(deadline: float | None) -> bool:

@@ -16,13 +16,13 @@ from actorio._caller.forsaking import forsake
 from actorio._caller.holdings import Holdings
 from actorio._caller.ledger import is_value
 from actorio._caller.loss import Losses
-from actorio._caller.pending import HERE, PENDING, VALUE, PendingResult, result_of
+from actorio._caller.pending import HERE, PENDING, VALUE, PendingResult, result_of, results_of
 from actorio._caller.sharing import Sharing
 from actorio._caller.tasks import Tasks
 from actorio._caller.waiting import wait_until_done
 from actorio._caller.waits import waiting_for
 from actorio._caller.watching import complete_at_end, watch
-from actorio._model.context import get_runtime_context
+from actorio._model.context import CURRENT_CALL, get_runtime_context
 from actorio._model.errors import GetTimeoutError, ObjectStoreFullError, RaySystemError
 from actorio._model.handle import ActorHandle, identity_of
 from actorio._model.reference import ObjectRef
@@ -214,13 +214,24 @@ class CallerRuntime:
 
     # --- results ------------------------------------------------------------------------------------------------
 
+    def get_one(self, ref: ObjectRef[Any]) -> Any:
+        """Blocks for one value, the commonest case."""
+        result = result_of(ref)
+        if result.state == PENDING and not result.is_done():
+            if self._around_blocking is None and CURRENT_CALL.get() is None:
+                wait_until_done(self.calls.contexts.pump, (result,), 1, None, fails_fast=True)
+            else:
+                with self.blocking("get"), waiting_for((result,)):
+                    wait_until_done(self.calls.contexts.pump, (result,), 1, None, fails_fast=True)
+        return result.value()
+
     def get(
         self, refs: Sequence[ObjectRef[Any]], timeout: float | None, *, copy: bool = False, cancels: bool = False
     ) -> list[Any]:
         """Blocks for all values; the first error that is known is raised at once."""
-        results = [result_of(ref) for ref in refs]
-        # Lists, not generators: this runs for each of thousands.
-        if False in [result.state != PENDING or result.is_done() for result in results]:
+        results = results_of(refs)
+        # Lists, not generators, where all are looked at: this runs for each of thousands.
+        if any(result.state == PENDING and not result.is_done() for result in results):
             with self.blocking("get"), _NOTHING if timeout is not None else waiting_for(results):
                 if True not in [result.state > VALUE for result in results]:
                     wait_until_done(self.calls.contexts.pump, results, len(results), timeout, fails_fast=True)

@@ -22,7 +22,10 @@ class ThreadLane(Lane):
 
     def _write(self, frame: bytes) -> None:
         if self._is_corked:
-            self._out.add(frame)
+            if frame.__class__ is bytes:
+                self._out += frame
+            else:
+                self._out.add(frame)
             if len(self._out) > FULL and not self._is_watched:
                 with InterruptGate():
                     self._flush()

@@ -26,6 +26,9 @@ class Waiter:
 
     __slots__ = ("_arrived", "_fails_fast", "_needed", "_nudges", "_pump", "_thread", "is_satisfied", "leads")
 
+    # See `PendingResult`.
+    only_wakes = True
+
     def __init__(self, pump: Pump, needed: int, *, fails_fast: bool) -> None:
         self.leads = False
         self.is_satisfied = False

@@ -47,6 +47,9 @@ class AsyncioWaker:
 
     __slots__ = ("_future", "_loop", "call")
 
+    # See `PendingResult`.
+    only_wakes = True
+
     # Slots have no defaults: only who waits within a call of an actor sets it.
     call: object
 

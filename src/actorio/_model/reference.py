@@ -6,6 +6,7 @@ Awaitable from any event loop and waited for from any thread, any number of time
 from __future__ import annotations
 
 import asyncio
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from actorio._model import runtime
@@ -14,9 +15,11 @@ from actorio._model.generic import Generic, T_co
 if TYPE_CHECKING:
     import concurrent.futures
     import contextvars
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
     from actorio._model.runtime import Pending
+
+_PENDING = attrgetter("_pending")
 
 
 class ObjectRef(Generic[T_co]):
@@ -138,6 +141,11 @@ class ObjectRef(Generic[T_co]):
 def pending_of(ref: ObjectRef[Any]) -> Pending:
     """Returns the pending result behind a reference, for the rooms that wait for it."""
     return ref._pending  # noqa: SLF001  # the one door to it
+
+
+def all_pending_of(refs: Iterable[ObjectRef[Any]]) -> list[Pending]:
+    """Returns the pending results behind references."""
+    return list(map(_PENDING, refs))
 
 
 def _borrowed(*exported: Any) -> ObjectRef[Any]:

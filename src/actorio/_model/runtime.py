@@ -148,6 +148,9 @@ class Runtime(Protocol):
     def stream_task(self, task: Task, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Flow:
         """Runs a generator function in a worker; raises as `run_task` does."""
 
+    def get_one(self, ref: ObjectRef[Any]) -> Any:
+        """Blocks until a value is there; returns it."""
+
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None, *, copy: bool, cancels: bool) -> list[Any]:
         """Blocks until every value is there; returns them in order."""
 

@@ -57,6 +57,8 @@ def get(
         ActorDiedError: the actor died, with the reason.
         RuntimeError: called on the event loop of an async actor.
     """
+    if timeout is None and copy is cancel is False and isinstance(refs, ObjectRef) and runtime.SLOT.runtime is not None:
+        return runtime.SLOT.runtime.get_one(refs)
     timeout = _seconds(timeout)
     for name, flag in (("copy", copy), ("cancel", cancel)):
         if not isinstance(flag, bool):

@@ -62,7 +62,7 @@ class Server:
         lookout: watches the connections; the loop does, if there is none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # what it serves
         self,
         loop: asyncio.AbstractEventLoop,
         listener: socket.socket,

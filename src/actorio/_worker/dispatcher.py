@@ -71,7 +71,7 @@ class LoopDispatcher:
         self._context = contextvars.copy_context()
         # The loop itself keeps only weak references to tasks.
         self._is_closed = self._is_cut_off = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[Delivered, asyncio.Task[None]] = {}
 
     def on_requests(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
         """Takes a batch of requests, in order."""
@@ -91,7 +91,7 @@ class LoopDispatcher:
 
     async def finish(self, *, is_urgent: bool) -> None:
         """Waits for the calls that run, after `close`; if it is urgent, cancels them first."""
-        running = self._tasks - {asyncio.current_task()}
+        running = set(self._tasks.values()) - {asyncio.current_task()}
         if is_urgent:
             # They learn of the death instead of an answer.
             self._is_cut_off = True
@@ -123,9 +123,7 @@ class LoopDispatcher:
 
     def _start(self, call: Delivered) -> None:
         # Plain methods get a task too: run here and now, they would overtake a coroutine that was called before.
-        call.task = task = self._loop.create_task(self._run(call))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        call.task = self._tasks[call] = self._loop.create_task(self._run(call))
 
     async def _run(self, call: Delivered) -> None:
         executor, meter, started = self._executor, self._meter, 0.0
@@ -157,6 +155,7 @@ class LoopDispatcher:
                 return
         if started:
             meter.note(started)
+        del self._tasks[call]
         self._ended(call, frame)
 
     async def _run_in_thread(

@@ -133,11 +133,13 @@ class Intake:
         """A call has ended, or lends its place to another; returns those that start now."""
         request = call.request
         way = request.way
-        following = self.mailbox.finish(request.method, "" if way is None else way.group, self._now())
+        now = monotonic() if self._is_rated else 0.0
+        following = self.mailbox.finish(request.method, "" if way is None else way.group, now)
         if self._is_single:
             self._heads.remove(call)
             self._heads += following
-        self._make_room()
+        if self._brake is not None:
+            self._make_room()
         if self._is_rated:
             self._loop.call_soon_threadsafe(self._see_to_rates)
         return following

@@ -253,9 +253,7 @@ class _Life:
         dispatcher = LoopDispatcher(loop, executor, self._rules(), watch, end, self._early(loop, executor))
         self.dispatcher = dispatcher
         watch.start(self.dispatcher.is_running)
-        Server(
-            loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back, dispatcher.intake, LoopSpin(loop)
-        )
+        Server(loop, self.listener, dispatcher.on_requests, HERE.holdings.take_back, dispatcher.intake, LoopSpin(loop))
 
     def _end_on_loop(self, loop: asyncio.AbstractEventLoop, end: ActorEndsError | None) -> None:
         """Begins the end; without ``end``, because of a SIGTERM."""
