@@ -161,15 +161,33 @@ class Pump:
             self.corks.pop_all()
             if not self._can_lead():
                 return False
-            result.add_callback(self._leader_waker)
+            began, polls = time.monotonic(), self._habit.polls
             try:
-                while result.state == PENDING and not self._is_closed:
-                    self._turn(None, gate)
+                if polls:
+                    self._poll_for(result, began)
+                if result.state == PENDING:
+                    self._sleep_for(result, gate)
             finally:
                 self._give_up_lead()
-                if result.state == PENDING:
-                    result.discard_callback(self._leader_waker)
+            self._habit.waited(time.monotonic() - began, polled=polls)
         return result.state != PENDING
+
+    def _poll_for(self, result: PendingResult, began: float) -> None:
+        """Looks for a result again and again, for a moment. Whoever else completes it need not wake this thread."""
+        poll = self._poller.poll
+        while result.state == PENDING and time.monotonic() - began < SECONDS:
+            ready = poll(0)
+            if ready:
+                self._read(ready)
+
+    def _sleep_for(self, result: PendingResult, gate: InterruptGate) -> None:
+        result.add_callback(self._leader_waker)
+        try:
+            while result.state == PENDING and not self._is_closed:
+                self._turn(None, gate)
+        finally:
+            if result.state == PENDING:
+                result.discard_callback(self._leader_waker)
 
     def _can_lead(self) -> bool:
         """Takes the lead, unless somebody has it, or nobody is to read any more."""
@@ -192,12 +210,14 @@ class Pump:
         waiter.leads = True
         try:
             while not waiter.is_satisfied and not self._is_closed:
-                if deadline is None:
-                    self._turn(None, gate)
-                elif _is_over(deadline):
+                if deadline is not None and _is_over(deadline):
                     return
-                else:
-                    self._turn(_remaining(deadline), gate)
+                began, polls = time.monotonic(), self._habit.polls
+                if gate.pending is not None:
+                    gate.deliver()
+                if not (polls and self._poll(began)):
+                    self._turn(None if deadline is None else _remaining(deadline), gate)
+                self._habit.waited(time.monotonic() - began, polled=polls)
         finally:
             waiter.leads = False
             self._give_up_lead()
@@ -222,13 +242,16 @@ class Pump:
         if gate.pending is not None:
             gate.deliver()
         try:
-            ready = self._poll(timeout)
+            ready = self._poller.poll(timeout)
         except (OSError, ValueError):
             if self._is_closed:
                 # By a signal handler that has run just now.
                 return
             raise
         gate.is_open = False
+        self._read(ready)
+
+    def _read(self, ready: list[tuple[int, int]]) -> None:
         for fd, events in ready:
             lane = self._lanes.get(fd)
             if lane is None:
@@ -240,20 +263,14 @@ class Pump:
             if events & _NOT_ONLY_WRITABLE:
                 lane.read()
 
-    def _poll(self, timeout: float | None) -> list[tuple[int, int]]:
-        """Waits for something to arrive: looks again and again for a moment, if that is worth it, then sleeps."""
-        poll, habit = self._poller.poll, self._habit
-        if timeout == 0:
-            return poll(0)
-        polls, began = habit.polls, time.monotonic()
-        ready = poll(0) if polls else poll(timeout)
-        while not ready and polls:
+    def _poll(self, began: float) -> bool:
+        """Looks again and again for a moment; reads what has come, and returns whether anything has."""
+        poll = self._poller.poll
+        while not (ready := poll(0)):
             if time.monotonic() - began > SECONDS:
-                ready = poll(timeout)
-                break
-            ready = poll(0)
-        habit.waited(time.monotonic() - began, polled=polls)
-        return ready
+                return False
+        self._read(ready)
+        return True
 
     def _pass_on(self) -> None:
         """Somebody who waits must lead, or nobody reads."""
