@@ -111,6 +111,10 @@ def test_a_quantity_is_written_in_its_best_unit(value, unit, text):
     assert cells.quantity(value, unit) == text
 
 
+def test_quartiles_are_written_in_the_unit_of_their_median():
+    assert cells.summary_texts(cells.Summary(0.00101, 0.0009, 0.002), "s") == ("1.01 ms", "0.900 to 2.00")
+
+
 def test_ratios_are_written_short():
     assert [cells.ratio_text(each) for each in (0.8333, 9.5, 21.44, 340.4)] == ["0.83x", "9.50x", "21.4x", "340x"]
 

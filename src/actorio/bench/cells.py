@@ -176,10 +176,21 @@ def scale(unit: str, size: float) -> tuple[float, str]:
     return factor, ladder[place][0]
 
 
+def is_on_ladder(unit: str) -> bool:
+    """Whether a unit has smaller and larger ones."""
+    return any(unit in dict(ladder) for ladder in _LADDERS)
+
+
 def quantity(value: float, unit: str) -> str:
     """Writes a number in its best unit: "20 µs", "1.5 GiB", "12,345 /s"."""
     factor, name = scale(unit, abs(value))
     return f"{number(value * factor)} {name.removeprefix('1')}".rstrip()
+
+
+def summary_texts(found: Summary, unit: str) -> tuple[str, str]:
+    """Writes a median and its quartiles in the median's best unit: "20.1 µs" and "19.0 to 21.3"."""
+    factor, _ = scale(unit, abs(found.median))
+    return quantity(found.median, unit), f"{number(found.low * factor)} to {number(found.high * factor)}"
 
 
 def ratio_text(value: float) -> str:

@@ -1,0 +1,127 @@
+"""The tables of the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actorio.bench import cells
+from actorio.bench.cells import OURS
+from actorio.bench.report import charts
+from actorio.bench.report.markup import Html, join, tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from actorio.bench.cells import Cell, Summary
+
+# A change by less than this is no more than what two runs of the same differ in.
+_NOTABLE = 1.1
+
+_EMPTY = tag("td")
+
+
+def singles_table(some: Sequence[Cell]) -> Html:
+    """A row for each thing that lies on no curve, with everybody's numbers beside each other."""
+    everybody, is_old = cells.contenders(some), any(cell.before for cell in some)
+    has_kinds, metrics = any(cell.kind for cell in some), {cell.metric for cell in some}
+    heads = ["case", *["kind"] * has_kinds, *["what"] * (len(metrics) > 1)]
+    for name in everybody:
+        heads += [name] if name == OURS or OURS not in everybody else [name, f"{OURS} : {name}"]
+    heads += ["now : before"] * is_old
+
+    def row(cell: Cell) -> list[Html]:
+        found = [tag("td", cell.kind)] * has_kinds + [tag("td", cell.metric)] * (len(metrics) > 1)
+        for name in everybody:
+            found.append(_summary(cell.of(name), cell.unit))
+            if name != OURS and OURS in everybody:
+                found.append(_ratio(cell.ratio(name)))
+        return found + [_change(cell.change())] * is_old
+
+    bodies = [_body(case, [row(cell) for cell in own]) for case, own in _by_case(some)]
+    return _table(_caption(some), heads, bodies)
+
+
+def curves_table(some: Sequence[Cell], *, is_size: bool) -> Html:
+    """A column for each place on some curves, a row for each case, kind and contender, and rows of ratios."""
+    places = sorted({cell.at for cell in some if cell.at is not None})
+    is_old, has_kinds = any(cell.before for cell in some), any(cell.kind for cell in some)
+    texts = [cells.place_text(place, is_size=is_size) for place in places]
+    along = charts.along(some[0].suite, is_size=is_size)
+    heads = ["case", *["kind"] * has_kinds, f"by {along}", *texts]
+    bodies = []
+    for case, own in _by_case(some):
+        rows: list[list[Html]] = []
+        for kind in dict.fromkeys(cell.kind for cell in own):
+            by_place = {cell.at: cell for cell in own if cell.kind == kind}
+            found = _curve_rows([by_place.get(place) for place in places], is_old=is_old)
+            rows += [[tag("td", kind)] * has_kinds + row for row in found]
+        bodies.append(_body(case, rows))
+    return _table(_caption(some), heads, bodies)
+
+
+def _curve_rows(row: Sequence[Cell | None], *, is_old: bool) -> list[list[Html]]:
+    """The rows of one curve: what each contender did, then the ratios."""
+    everybody = cells.contenders(cell for cell in row if cell)
+    found = [
+        [tag("td", name), *(_summary(cell.of(name), cell.unit) if cell else _EMPTY for cell in row)] for name in everybody
+    ]
+    for name in everybody if OURS in everybody else ():
+        if name != OURS:
+            ratios = [_ratio(cell.ratio(name)) if cell else _EMPTY for cell in row]
+            found.append([tag("td", f"{OURS} : {name}"), *ratios])
+    if is_old and OURS in everybody:
+        found.append([tag("td", "now : before"), *(_change(cell.change()) if cell else _EMPTY for cell in row)])
+    return found
+
+
+def _by_case(some: Iterable[Cell]) -> list[tuple[str, list[Cell]]]:
+    found: dict[str, list[Cell]] = {}
+    for cell in some:
+        found.setdefault(cell.case, []).append(cell)
+    return list(found.items())
+
+
+def _caption(some: Sequence[Cell]) -> str:
+    """What the numbers are."""
+    metrics = dict.fromkeys((cell.metric, cell.unit, cell.better) for cell in some)
+    return "; ".join(f"{metric}, {unit}: {better} is better" for metric, unit, better in metrics)
+
+
+def _table(caption: str, heads: Sequence[str], bodies: Sequence[Html]) -> Html:
+    """A table in a box of its own, which scrolls on narrow screens, by keys too."""
+    head = tag("thead", tag("tr", *(tag("th", each, scope="col") for each in heads)))
+    inside = tag("table", tag("caption", caption), head, *bodies)
+    return tag("div", inside, class_="scroll", role="region", aria_label=f"Table: {caption}", tabindex="0")
+
+
+def _body(case: str, rows: Sequence[Sequence[Html]]) -> Html:
+    """The rows of one case, whose name stands once."""
+    first = tag("th", case, scope="rowgroup", rowspan=str(len(rows)))
+    return tag("tbody", *(tag("tr", *[first] * (place == 0), *row) for place, row in enumerate(rows)))
+
+
+def _summary(found: Summary | None, unit: str) -> Html:
+    if found is None:
+        return _EMPTY
+    median, spread = cells.summary_texts(found, unit)
+    return tag("td", tag("b", median), *_spread(found, spread))
+
+
+def _ratio(found: Summary | None) -> Html:
+    if found is None:
+        return _EMPTY
+    spread = f"{cells.ratio_text(found.low)} to {cells.ratio_text(found.high)}"
+    return tag("td", tag("b", cells.ratio_text(found.median)), *_spread(found, spread), class_="ratio")
+
+
+def _spread(found: Summary, text: str) -> list[Html]:
+    """The quartiles, unless they say nothing."""
+    return [join(" ", tag("small", text))] if found.low != found.high else []
+
+
+def _change(ratio: float | None) -> Html:
+    """A change, with a sign where it is worth a look."""
+    if ratio is None:
+        return _EMPTY
+    sign = "▲ " if ratio >= _NOTABLE else "▼ " if ratio <= 1 / _NOTABLE else ""
+    return tag("td", tag("b", sign + cells.ratio_text(ratio)), class_="ratio")
