@@ -97,8 +97,8 @@ class Sample:
         self.add("memory", "idle actor", "actorio", "memory", "MiB", 1.9, better="less", rounds=1)
 
 
-def results(speed=1.0, seed=6):
-    """A whole run; another seed and speed make another one of the same shape."""
+def results(speed=1.0, seed=6, suites=None):
+    """A whole run, or some of its suites; another seed and speed make another one of the same shape."""
     sample = Sample(seed, speed)
     sample.calls()
     sample.concurrency()
@@ -108,4 +108,5 @@ def results(speed=1.0, seed=6):
         Skipped("control", "actorio", "needs /proc"),
     ]
     began = datetime(2025, 6, 1, 12, tzinfo=UTC).isoformat()
-    return Results(machine=machine(), began=began, effort="full", measurements=sample.found, skipped=skipped)
+    found = [each for each in sample.found if suites is None or each.suite in suites]
+    return Results(machine=machine(), began=began, effort="full", measurements=found, skipped=skipped)

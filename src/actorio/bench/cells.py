@@ -193,6 +193,11 @@ def summary_texts(found: Summary, unit: str) -> tuple[str, str]:
     return quantity(found.median, unit), f"{number(found.low * factor)} to {number(found.high * factor)}"
 
 
+def headline(metric: str, unit: str, better: Better) -> str:
+    """Says what some numbers are: "throughput (1/s), more is better"."""
+    return f"{metric} ({unit}), {better} is better" if unit else f"{metric}, {better} is better"
+
+
 def ratio_text(value: float) -> str:
     """Writes a ratio: "0.83x", "21.4x", "340x"."""
     return f"{value:.2f}x" if abs(value) < 10 else f"{number(value)}x"  # noqa: PLR2004 - 21.4, but 2.14

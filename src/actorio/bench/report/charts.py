@@ -128,7 +128,7 @@ def singles(some: Iterable[Cell]) -> list[list[Cell]]:
 
 def along(suite: str, *, is_size: bool) -> str:
     """Says what the places on a suite's curves are."""
-    return "size" if is_size else _PLACES.get(suite, "number")
+    return "size" if is_size else _PLACES.get(suite, "n")
 
 
 def charts(results: Results) -> list[Chart]:
@@ -208,7 +208,7 @@ def _points(some: list[Cell], series: Series) -> list[tuple[float, Summary]]:
 
 
 def _series(some: list[Cell], everybody: list[str], *, is_bars: bool) -> dict[tuple[str, str], Series]:
-    """Names all who take part by what sets them apart; contenders have colours, and kinds where there is one of them."""
+    """Names all who take part by what sets them apart. Contenders have colours; where there is one, its kinds have."""
     here, kinds = cells.contenders(some), list(dict.fromkeys(cell.kind for cell in some))
     is_alone = len(here) == 1 and not is_bars
     coloured = kinds if is_alone else [name for name in everybody if name != FLOOR]

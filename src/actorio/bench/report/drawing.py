@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -40,6 +42,9 @@ _GAP = 0.6
 _BAR_PART = 0.62
 _NARROW_BAR_PART = 0.5
 
+# How many letters a label may have in a line, and a line in all.
+_LETTERS, _MOST_LETTERS = 20, 60
+
 # In points.
 _SMALL, _USUAL, _TITLE = 8, 9, 10.5
 
@@ -50,8 +55,8 @@ def draw(chart: Chart, theme: Theme, *, is_narrow: bool) -> Figure:
     width = _NARROW if is_narrow else (_MIDDLE if columns == 1 else _WIDE)
     rows = [chart.panels[start : start + columns] for start in range(0, len(chart.panels), columns)]
     heights = [max(_height(panel) for panel in row) for row in rows]
-    figure = Figure(figsize=(width, sum(heights) + _ABOVE), facecolor=theme.paper, layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.09, w_pad=0.06)
+    layout = ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.06)
+    figure = Figure(figsize=(width, sum(heights) + _ABOVE), facecolor=theme.paper, layout=layout)
     grid = figure.subplots(len(rows), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     scale = None if chart.along else _bar_scale(chart, _NARROW_BAR_PART if is_narrow else _BAR_PART)
     for axes, panel in zip(grid.flat, chart.panels, strict=False):
@@ -65,8 +70,17 @@ def draw(chart: Chart, theme: Theme, *, is_narrow: bool) -> Figure:
 
 def headline(chart: Chart) -> str:
     """Says what a chart shows: "calls: throughput (1/s), more is better"."""
-    unit = f" ({chart.unit})" if chart.unit else ""
-    return f"{chart.suite}: {chart.title}{unit}, {chart.better} is better"
+    return f"{chart.suite}: {cells.headline(chart.title, chart.unit, chart.better)}"
+
+
+def _short(text: str, most: int = _LETTERS) -> str:
+    """Cuts off what would push the drawing out of its frame; the tables have the whole."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _wrapped(text: str, lines: int) -> str:
+    """Writes a label in a few short lines."""
+    return "\n".join(textwrap.wrap(text, _LETTERS, max_lines=lines, placeholder=" …"))
 
 
 def _height(panel: Panel) -> float:
@@ -78,7 +92,7 @@ def _height(panel: Panel) -> float:
 def _dress(axes: Axes, title: str, theme: Theme) -> None:
     """Gives a panel its colours, and no more frame than it needs."""
     axes.set_facecolor("none")
-    axes.set_title(title, loc="left", fontsize=_USUAL, fontweight="bold", color=theme.ink)
+    axes.set_title(_short(title, 2 * _LETTERS), loc="left", fontsize=_USUAL, fontweight="bold", color=theme.ink)
     axes.tick_params(colors=theme.quiet, labelsize=_SMALL, length=0)
     axes.grid(visible=True, color=theme.rule, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -90,12 +104,15 @@ def _dress(axes: Axes, title: str, theme: Theme) -> None:
 def _title(figure: Figure, chart: Chart, theme: Theme, *, columns: int) -> None:
     """Says above what is shown, and who is who; below what the places on the curves are."""
     if not chart.along:
-        figure.suptitle(headline(chart), x=0.01, ha="left", fontsize=_TITLE, color=theme.ink)
+        figure.suptitle(_short(headline(chart), _MOST_LETTERS), x=0.01, ha="left", fontsize=_TITLE, color=theme.ink)
         return
     figure.supxlabel(chart.along, fontsize=_USUAL, color=theme.quiet)
     legend = figure.legend(
-        handles=[Line2D([], [], label=series.label, **_look(series, chart, theme)) for series in chart.series],
-        title=headline(chart),
+        handles=[
+            Line2D([], [], label=_short(series.label, 2 * _LETTERS), **_look(series, chart, theme))
+            for series in chart.series
+        ],
+        title=_short(headline(chart), _MOST_LETTERS),
         title_fontsize=_TITLE,
         alignment="left",
         loc="outside upper left",
@@ -108,7 +125,7 @@ def _title(figure: Figure, chart: Chart, theme: Theme, *, columns: int) -> None:
     legend.get_title().set_color(theme.ink)
 
 
-def _look(series: Series, chart: Chart, theme: Theme) -> dict[str, object]:
+def _look(series: Series, chart: Chart, theme: Theme) -> dict[str, Any]:
     """Colour, dashes and marker of a line: each alone tells it from the others."""
     colour = theme.series[series.colour % len(theme.series)]
     return {
@@ -127,7 +144,11 @@ def _draw_lines(axes: Axes, chart: Chart, panel: Panel, theme: Theme) -> None:
     if chart.is_long:
         axes.set_xscale("log")
     found = ticks.places(places, is_size=chart.is_size, is_long=chart.is_long)
-    _label(axes.xaxis, found, [cells.place_text(each, is_size=True) if chart.is_size else ticks.text(each) for each in found])
+    _label(
+        axes.xaxis,
+        found,
+        [cells.place_text(each, is_size=True) if chart.is_size else ticks.text(each) for each in found],
+    )
     _scale_up(axes, chart, panel)
 
 
@@ -135,9 +156,9 @@ def _draw_line(axes: Axes, chart: Chart, line: Line, theme: Theme) -> None:
     """A median with the band between the quartiles."""
     places = [place for place, _ in line.points]
     look = _look(line.series, chart, theme)
-    axes.plot(places, [found.median for _, found in line.points], **look)  # type: ignore[arg-type]
+    axes.plot(places, [found.median for _, found in line.points], **look)
     lows, highs = [found.low for _, found in line.points], [found.high for _, found in line.points]
-    axes.fill_between(places, lows, highs, color=str(look["color"]), alpha=0.18, linewidth=0)
+    axes.fill_between(places, lows, highs, color=look["color"], alpha=0.18, linewidth=0)
 
 
 def _scale_up(axes: Axes, chart: Chart, panel: Panel) -> None:
@@ -171,16 +192,18 @@ def _draw_bars(axes: Axes, chart: Chart, panel: Panel, theme: Theme, scale: _Sca
     axes.set_ylim(top - _GAP - 0.5 + 0.1, -0.6)
     axes.grid(visible=False, axis="y")
     _label(axes.xaxis, where, [ticks.text(each, chart.unit) for each in where])
-    _label(axes.yaxis, middles, [group.label for group in panel.groups])
+    _label(axes.yaxis, middles, [_wrapped(group.label, len(group.bars) + 1) for group in panel.groups])
 
 
 def _draw_group(axes: Axes, chart: Chart, group: Group, theme: Theme, top: float) -> None:
     for place, (series, found) in enumerate(group.bars):
         y, start = top + place, axes.get_xlim()[0]
-        axes.barh(y, found.median - start, left=start, height=0.78, color=theme.series[series.colour % len(theme.series)])
+        axes.barh(
+            y, found.median - start, left=start, height=0.78, color=theme.series[series.colour % len(theme.series)]
+        )
         axes.plot([found.low, found.high], [y, y], color=theme.ink, linewidth=1.2, solid_capstyle="butt")
         axes.annotate(
-            f"{series.label}  {cells.quantity(found.median, chart.unit)}",
+            _short(f"{series.label}  {cells.quantity(found.median, chart.unit)}", 2 * _LETTERS),
             (max(found.median, found.high), y),
             xytext=(4, 0),
             textcoords="offset points",

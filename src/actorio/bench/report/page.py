@@ -67,9 +67,18 @@ def _header(results: Results, old: Results | None) -> Html:
     if results.machine.load > _BUSY:
         parts.append(_note(f"The machine was busy when the run began: its load was {results.machine.load:.1f}."))
     if old:
-        parts.append(tag("p", f"The older run: {old.began}, effort “{old.effort}”, on this machine:"))
-        parts.append(_machine(old.machine))
+        parts += _older(results.machine, old)
     return tag("header", *parts)
+
+
+def _older(machine: Machine, old: Results) -> list[Html]:
+    """What the older run was, and its machine if it was another one."""
+    is_same = (machine.processor, machine.processors) == (old.machine.processor, old.machine.processors)
+    what = f"Compared to a run of {old.began}, effort “{old.effort}”, "
+    versions = ", ".join(f"{name} {version}" for name, version in old.machine.versions.items())
+    if is_same:
+        return [tag("p", what + f"on the same processor with Python {old.machine.python}, {versions}.")]
+    return [_note(what + "on another machine: ratios between the two runs say little."), _machine(old.machine)]
 
 
 def _note(text: str) -> Html:
@@ -98,10 +107,12 @@ def _contents(names: list[str], some: list[Cell]) -> Html:
     items = []
     for name in names:
         own = charts.curves(cell for cell in some if cell.suite == name)
-        links = [
-            tag("li", tag("a", found[0].metric, href=f"#{_curve_anchor(found, is_size=is_size)}"))
-            for is_size, found in own
-        ]
+        metrics = [found[0].metric for _, found in own]
+        links = []
+        for is_size, found in own:
+            metric, title = found[0].metric, _curve_title(found, is_size=is_size)
+            text = metric if metrics.count(metric) == 1 else title
+            links.append(tag("li", tag("a", text, href=f"#{_curve_anchor(found, is_size=is_size)}")))
         items.append(tag("li", tag("a", name, href=f"#{_anchor(name)}"), *[tag("ul", *links)] * bool(links)))
     return tag("nav", tag("ul", *items), aria_label="Contents") if items else _note("Nothing was measured.")
 
@@ -142,7 +153,7 @@ def _curve_anchor(some: list[Cell], *, is_size: bool) -> str:
 
 
 def _known(name: str) -> Suite | None:
-    """The suite, if it is here: a file may come from another version, and what a suite measures may not be installed."""
+    """The suite, if it is here: a file may come from another version, and what a suite needs may not be installed."""
     try:
         return load_suite(name) if name in NAMES else None
     except ImportError:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from actorio.bench.report import charts
 from actorio.bench.report.drawing import draw
@@ -23,6 +21,9 @@ if TYPE_CHECKING:
 # What an SVG would say about itself, the time and addresses included.
 _SILENT = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
+# A dollar in a name begins no formula.
+_PLAIN: dict[Any, Any] = {"text.parse_math": False}
+
 _DOTS_PER_INCH = 144
 _PIXELS = 1.42
 
@@ -34,9 +35,8 @@ def svg(chart: Chart, *, is_narrow: bool) -> str:
     """
     out = io.StringIO()
     # The ids in a picture are made of its name: no two pictures of a page share one, and a run gives the same twice.
-    settings = {"svg.fonttype": "none", "svg.hashsalt": f"{chart.name} {is_narrow}"}
-    with mpl.rc_context(settings):
-        FigureCanvasSVG(draw(chart, LIGHT, is_narrow=is_narrow)).print_svg(out, metadata=_SILENT)
+    with mpl.rc_context({**_PLAIN, "svg.fonttype": "none", "svg.hashsalt": f"{chart.name} {is_narrow}"}):
+        draw(chart, LIGHT, is_narrow=is_narrow).savefig(out, format="svg", metadata=_SILENT)
     return _tidy(out.getvalue())
 
 
@@ -49,10 +49,12 @@ def _tidy(text: str) -> str:
     text = f'{opening} style="max-width: {width:.0f}px">{rest}'
     # Groups are numbered alike in all pictures, and nothing refers to them.
     text = re.sub(r'<g id="[^"]*"', "<g", text)
-    text = re.sub(r"font: ([0-9.]+px) [^;\"]*", r"font-size: \1", text)
+    # The page says which font, and how lines are joined.
+    text = re.sub(r" font-family: [^;\"]*;", "", text)
+    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
     for name, colour in LIGHT.variables.items():
         text = text.replace(colour, f"var({name})")
-    return text.replace("\n", " ")
+    return re.sub(r"\s+", " ", text)
 
 
 def write_pngs(results: Results, folder: Path) -> list[Path]:
@@ -62,8 +64,8 @@ def write_pngs(results: Results, folder: Path) -> list[Path]:
     for chart in charts.charts(results):
         for theme in (LIGHT, DARK):
             path = folder / f"{chart.name}-{theme.name}.png"
-            figure = draw(chart, theme, is_narrow=False)
-            figure.set_dpi(_DOTS_PER_INCH)
-            FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
+            with mpl.rc_context(_PLAIN):
+                figure = draw(chart, theme, is_narrow=False)
+                figure.savefig(path, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
             written.append(path)
     return written

@@ -63,7 +63,8 @@ def _curve_rows(row: Sequence[Cell | None], *, is_old: bool) -> list[list[Html]]
     """The rows of one curve: what each contender did, then the ratios."""
     everybody = cells.contenders(cell for cell in row if cell)
     found = [
-        [tag("td", name), *(_summary(cell.of(name), cell.unit) if cell else _EMPTY for cell in row)] for name in everybody
+        [tag("td", name), *(_summary(cell.of(name), cell.unit) if cell else _EMPTY for cell in row)]
+        for name in everybody
     ]
     for name in everybody if OURS in everybody else ():
         if name != OURS:
@@ -84,7 +85,7 @@ def _by_case(some: Iterable[Cell]) -> list[tuple[str, list[Cell]]]:
 def _caption(some: Sequence[Cell]) -> str:
     """What the numbers are."""
     metrics = dict.fromkeys((cell.metric, cell.unit, cell.better) for cell in some)
-    return "; ".join(f"{metric}, {unit}: {better} is better" for metric, unit, better in metrics)
+    return "; ".join(cells.headline(*each) for each in metrics)
 
 
 def _table(caption: str, heads: Sequence[str], bodies: Sequence[Html]) -> Html:

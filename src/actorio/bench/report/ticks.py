@@ -47,7 +47,7 @@ def places(some: Iterable[float], *, is_size: bool, is_long: bool) -> list[float
 
 
 def text(value: float, unit: str = "") -> str:
-    """Writes a tick: in its best unit if there it is a round number; units without smaller and larger ones are left out."""
+    """Writes a tick, in its best unit if it is a round number there; a unit that is the same for all is left out."""
     factor, name = cells.scale(unit, abs(value))
     if (factor, name) == (1.0, unit) and not cells.is_on_ladder(unit):
         return _short(value)
