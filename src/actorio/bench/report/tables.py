@@ -47,7 +47,7 @@ def curves_table(some: Sequence[Cell], *, is_size: bool) -> Html:
     is_old, has_kinds = any(cell.before for cell in some), any(cell.kind for cell in some)
     texts = [cells.place_text(place, is_size=is_size) for place in places]
     along = charts.along(some[0].suite, is_size=is_size)
-    heads = ["case", *["kind"] * has_kinds, f"by {along}", *texts]
+    heads = ["case", *["kind"] * has_kinds, "who", *texts]
     bodies = []
     for case, own in _by_case(some):
         rows: list[list[Html]] = []
@@ -56,7 +56,7 @@ def curves_table(some: Sequence[Cell], *, is_size: bool) -> Html:
             found = _curve_rows([by_place.get(place) for place in places], is_old=is_old)
             rows += [[tag("td", kind)] * has_kinds + row for row in found]
         bodies.append(_body(case, rows))
-    return _table(_caption(some), heads, bodies)
+    return _table(f"{_caption(some)}, by {along}", heads, bodies)
 
 
 def _curve_rows(row: Sequence[Cell | None], *, is_old: bool) -> list[list[Html]]:
