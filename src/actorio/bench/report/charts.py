@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from actorio.bench import cells
@@ -152,16 +152,16 @@ def _named(found: list[Chart]) -> list[Chart]:
             count += 1
             name = f"{chart.name}-{count}"
         names[name] = chart
-    return [Chart(**(vars(chart) | {"name": name})) for name, chart in names.items()]
+    return [replace(chart, name=name) for name, chart in names.items()]
 
 
 def _bars(some: list[Cell], everybody: list[str]) -> Chart:
     """A panel for each case with a group for each kind; if there are no kinds, one panel with a group for each case."""
     first, series = some[0], _series(some, everybody, is_bars=True)
+    has_kinds = any(cell.kind for cell in some)
     by_panel: dict[str, list[Group]] = {}
     for cell in some:
         bars = [(series[name, cell.kind], found) for name in everybody if (found := _finite(cell.of(name)))]
-        has_kinds = any(each.kind for each in some)
         panel, label = (cell.case, cell.kind) if has_kinds else ("", cell.case)
         if bars:
             by_panel.setdefault(panel, []).append(Group(label, bars))
