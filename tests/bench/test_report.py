@@ -11,9 +11,11 @@ from tests.bench import samples
 
 from actorio.bench import cells
 from actorio.bench.report import charts, ticks, write_html, write_pngs
+from actorio.bench.report import page as page_module
 from actorio.bench.report.markup import tag
 from actorio.bench.report.themes import DARK, LIGHT
 from actorio.bench.results import Measurement, Results, Skipped
+from actorio.bench.suite import Suite
 
 # Elements without an end.
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -175,6 +177,22 @@ def test_odd_numbers_have_a_page(tmp_path, at):
     alone = [measured(each.values, each.contender, metric=each.case, at=at) for each in rows]
     run = run_of(*rows, *alone)
     Page(page_of(tmp_path, run, old=run))
+
+
+def test_a_suite_says_its_question_and_how_to_read_it(tmp_path, monkeypatch):
+    suite = Suite("calls", "How fast?", "What was done & how to read it.", measure=lambda _: iter(()))
+    monkeypatch.setattr(page_module, "load_suite", {"calls": suite}.get)
+    text = Page(page_of(tmp_path, run_of(measured([1.0])))).text
+    assert "calls: How fast?" in text
+    assert suite.about in text
+
+
+def test_a_suite_that_cannot_be_imported_here_has_its_numbers_shown(tmp_path, monkeypatch):
+    def missing(_):
+        raise ModuleNotFoundError
+
+    monkeypatch.setattr(page_module, "load_suite", missing)
+    assert "12.3 /s" in Page(page_of(tmp_path, run_of(measured([12.3])))).text
 
 
 def test_a_busy_machine_a_smoke_run_and_another_machine_are_pointed_out(tmp_path):
