@@ -5,7 +5,6 @@ import re
 import struct
 from html.parser import HTMLParser
 
-import msgspec
 import pytest
 from tests.bench import samples
 
@@ -67,11 +66,8 @@ def page_of(tmp_path, results, old=None):
 
 @pytest.fixture(scope="module")
 def results():
-    """A run of every shape, without those metrics whose plots look like others."""
-    run = samples.results()
-    return msgspec.structs.replace(
-        run, measurements=[each for each in run.measurements if each.metric not in {"p50", "cpu"}]
-    )
+    """A run of every shape, without suites whose plots look like those of others."""
+    return samples.results(suites=("calls", "streams", "spawn", "memory"))
 
 
 @pytest.fixture(scope="module")
