@@ -1,6 +1,7 @@
 """What becomes of a caller's connection when something goes wrong with it."""
 
 import asyncio
+import contextlib
 import socket
 
 from actorio._transport.loops import new_loop
@@ -47,3 +48,30 @@ def test_a_caller_that_cannot_be_read_for_want_of_memory_is_cut_off(tmp_path, ca
     assert [record.getMessage() for record in caplog.records] == [
         "a caller was cut off: there is no memory to read what it sends"
     ]
+
+
+def test_answers_do_not_wait_for_the_end_of_an_iteration_that_takes_long(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("actorio._transport.serving.time.monotonic", lambda: now[0])
+
+    async def serve():
+        server = Server(asyncio.get_running_loop(), listen(str(tmp_path / "actor")), None, None)
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        connection = Connection(server, theirs)
+        server.connections.add(connection)
+        arrived = []
+        with ours:
+            ours.setblocking(False)
+            # All of this happens in one iteration.
+            for _ in range(4):
+                connection.reply_soon(b"answer")
+                now[0] += 0.0006
+                with contextlib.suppress(BlockingIOError):
+                    arrived.append(ours.recv(100))
+        server.close()
+        return arrived
+
+    loop = new_loop()
+    assert loop.run_until_complete(serve()) == [b"answer" * 3]
+    loop.close()

@@ -180,7 +180,7 @@ class Wire:
             self.answers |= {key: outcome_of(key, reply, payload) for key, reply, payload in replies}
             self._log.changed.notify_all()
 
-    reply_soon = reply_now
+    reply_soon = reply_last = reply_now
 
 
 def outcome_of(key, reply, payload):

@@ -151,6 +151,8 @@ class Wire:
             self.answers[key] = (reply, payload)
         self._log.note_answer(key)
 
+    reply_last = reply_soon
+
     def reply_now(self, frame, *, more_follow=False):  # what is kept leaves soon
         self.reply_soon(frame)
 

@@ -280,6 +280,17 @@ class Lane:
     def _write(self, frame: bytes) -> None:
         raise NotImplementedError
 
+    def _try_to_send(self, frame: bytes) -> bytes:
+        """Sends a frame before which nothing waits; returns what the socket has not taken."""
+        try:
+            sent = self.sock.send(frame)
+        except BlockingIOError:
+            return frame
+        except OSError:
+            self._has_hung_up = self.is_lost = True
+            return b""
+        return b"" if sent == len(frame) else frame[sent:]
+
     def _drain(self) -> None:
         """Reads what nobody may ever ask for."""
 

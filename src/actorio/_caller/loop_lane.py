@@ -40,7 +40,12 @@ class LoopLane(Lane):
         loop.add_reader(sock.fileno(), self._read_soon)
 
     def _write(self, frame: bytes) -> None:
-        if frame.__class__ is bytes:
+        is_plain = frame.__class__ is bytes
+        if is_plain and len(self._peer.open) <= 1 and not self._out and running_loop() is self._home:
+            # Nothing else is on its way: nobody gains by its waiting for company.
+            self._send_alone(frame)
+            return
+        if is_plain:
             self._out += frame
         else:
             self._out.add(frame)
@@ -50,6 +55,13 @@ class LoopLane(Lane):
         elif not self._is_scheduled:
             self._is_scheduled = True
             self._home.call_soon(self._flush_soon)
+
+    def _send_alone(self, frame: bytes) -> None:
+        rest = self._try_to_send(frame)
+        if rest:
+            self._out += rest
+            self._flush()
+        self._spin.sent()
 
     def _flush_soon(self) -> None:
         self._is_scheduled = False

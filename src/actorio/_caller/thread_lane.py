@@ -34,15 +34,9 @@ class ThreadLane(Lane):
         if self._burst > FREE_CALLS or self._out or len(frame) > FULL or frame.__class__ is KeepingBytes:
             self._keep(frame)
             return
-        try:
-            sent = self.sock.send(frame)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self._has_hung_up = self.is_lost = True
-            return
-        if sent < len(frame):
-            self._keep(frame[sent:])
+        rest = self._try_to_send(frame)
+        if rest:
+            self._keep(rest)
 
     def _keep(self, frame: bytes) -> None:
         # Ctrl-C before this line loses a call that nobody has a reference to; after it, the frame is sent whole.

@@ -238,14 +238,26 @@ class Connection:
         return list(self._server.connections)
 
     def reply_soon(self, frame: bytes) -> None:
-        """Sends a frame with all others of this loop iteration. In the loop's thread only."""
+        """Sends a frame with all others of this loop iteration, unless that takes long. In the loop's thread only."""
         if frame.__class__ is bytes:
             self._out += frame
         else:
             self._out.add(frame)
+        now = time.monotonic()
         if not self._is_scheduled:
             self._is_scheduled = True
+            self._sent_at = now
             self._server.loop.call_soon(self._flush_soon)
+        elif now - self._sent_at > _QUICK and not self._is_watched:
+            # Many calls compute in this iteration: answers do not wait for the last of them.
+            self._sent_at = now
+            with self._lock:
+                self._send_out()
+
+    def reply_last(self, frame: bytes) -> None:
+        """Sends a frame, and whatever waits for company: none is to be expected. In the loop's thread only."""
+        self._out.add(frame)
+        self._flush_soon()
 
     def reply_now(self, frame: bytes, *, more_follow: bool = False) -> None:
         """Sends a frame from any thread, without a hop through the loop when the socket takes it.

@@ -174,7 +174,7 @@ class LoopDispatcher:
 
     def _ended(self, call: Delivered, frame: bytes) -> None:
         if frame:
-            call.connection.reply_soon(frame)
+            (call.connection.reply_soon if self._tasks else call.connection.reply_last)(frame)
         # What it brought need not live as long as what it has called, and what knows of it.
         call.payload, call.task, call.has_ended = b"", None, True
         following = self.intake.ended(call)
