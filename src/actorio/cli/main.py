@@ -9,7 +9,7 @@ import click
 from actorio._model.errors import RaySystemError
 from actorio._transport.descriptors import raise_limit
 from actorio._transport.sockets import ForeignPeerError
-from actorio.cli import actors, logs, sessions, stack, top
+from actorio.cli import actors, bench, logs, sessions, stack, top
 
 
 class Commands(click.Group):
@@ -46,5 +46,6 @@ for command in (
     logs.logs,
     stack.stack,
     top.top,
+    bench.bench,
 ):
     actorio.add_command(command)

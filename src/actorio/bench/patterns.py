@@ -2,22 +2,27 @@
 
 - ``blocking``: one call at a time, waited for in the calling thread;
 - ``batch``: 1,000 calls sent, then 1,000 answers read, in the calling thread;
-- ``await``: one awaited call at a time, on uvloop;
-- ``gather``: 1,000 calls at a time in `asyncio.gather`, on uvloop.
+- ``await``: one awaited call at a time, on an event loop;
+- ``gather``: 1,000 calls at a time in `asyncio.gather`, on an event loop.
 """
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import uvloop
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from contextlib import AbstractContextManager
+
 Pattern = Literal["blocking", "batch", "await", "gather"]
 PATTERNS: tuple[Pattern, ...] = ("blocking", "batch", "await", "gather")
+ONE_AT_A_TIME: tuple[Pattern, ...] = ("blocking", "await")
 BATCH_CALLS = 1000
 
 
@@ -30,12 +35,14 @@ class Side:
         get: Waits for one answer in the calling thread.
         get_all: Waits for a list of answers in the calling thread.
         on_loop: Entered in a coroutine around awaited calls.
+        run: Runs such a coroutine on a loop to its end, on uvloop as a rule.
     """
 
     call: Callable[[int], Awaitable[Any]]
     get: Callable[[Any], object]
     get_all: Callable[[list[Any]], object]
     on_loop: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+    run: Callable[[Coroutine[Any, Any, float]], float] = uvloop.run
 
 
 @dataclass(frozen=True)
@@ -50,10 +57,16 @@ class Effort:
     calls: int
     batches: int
 
+    @property
+    def warm_up(self) -> Effort:
+        """What comes before the first sample, and is not counted."""
+        return Effort(max(1, self.calls // 10), 1)
+
 
 # Short samples and many rounds: the two of a round should meet with the same machine, which changes its mind often.
 USUAL_EFFORT = Effort(calls=600, batches=4)
 QUICK_EFFORT = Effort(calls=500, batches=3)
+SMOKE_EFFORT = Effort(calls=20, batches=1)
 
 
 def samples(sides: Sequence[Side], pattern: Pattern, effort: Effort, rounds: int) -> list[list[float]]:
@@ -66,19 +79,20 @@ def samples(sides: Sequence[Side], pattern: Pattern, effort: Effort, rounds: int
         Calls per second: for each side, one number a round.
     """
     for side in sides:
-        _sample(side, pattern, Effort(effort.calls // 10, 1))
-    turns = [[_sample(side, pattern, effort) for side in sides] for _ in range(rounds)]
+        sample(side, pattern, effort.warm_up)
+    turns = [[sample(side, pattern, effort) for side in sides] for _ in range(rounds)]
     return [list(rates) for rates in zip(*turns, strict=True)]
 
 
-def _sample(side: Side, pattern: Pattern, effort: Effort) -> float:
+def sample(side: Side, pattern: Pattern, effort: Effort) -> float:
+    """Time one pattern on one side, once; returns calls per second."""
     if pattern == "blocking":
         return _sample_blocking(side, effort.calls)
     if pattern == "batch":
         return _sample_batch(side, effort.batches)
     if pattern == "await":
-        return uvloop.run(_sample_await(side, effort.calls))
-    return uvloop.run(_sample_gather(side, effort.batches))
+        return side.run(_sample_await(side, effort.calls))
+    return side.run(_sample_gather(side, effort.batches))
 
 
 def _sample_blocking(side: Side, calls: int) -> float:

@@ -1,12 +1,17 @@
 """Length-prefixed pickles over a Unix socket: all the protocol that the floor has."""
 
-import asyncio
+from __future__ import annotations
+
 import pickle
 import select
-import socket
 import struct
-from collections.abc import Callable
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from collections.abc import Callable
 
 _LENGTH = struct.Struct("<I")
 _BUFFER_BYTES = 1 << 18
@@ -27,10 +32,19 @@ class Channel:
     Args:
         sock: A connected stream socket; made non-blocking.
         deliver: Called with each message that arrives.
-        closed: Called once the other side has gone.
+        closed: Called when the other side has gone.
+        spin: For so many seconds after it has sent something, a channel on a loop looks for an answer again and again,
+            before it lets the loop sleep. Between two looks everything else on the loop has its turn.
     """
 
-    def __init__(self, sock: socket.socket, deliver: Callable[[Any], object], closed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        deliver: Callable[[Any], object],
+        closed: Callable[[], None],
+        *,
+        spin: float = 0.0,
+    ) -> None:
         sock.settimeout(0)
         self.sock = sock
         self._deliver = deliver
@@ -40,6 +54,9 @@ class Channel:
         self._start = self._end = 0
         self._unsent = bytearray()
         self._is_flush_due = False
+        self._spin = spin
+        self._spin_until = 0.0
+        self._is_spinning = False
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let a loop read and write from now on."""
@@ -51,6 +68,7 @@ class Channel:
         if self._loop is not None:
             self._loop.remove_reader(self.sock)
             self._loop = None
+            self._is_spinning = False
 
     def send(self, message: object) -> None:
         """Send one message: at once, or at the end of this iteration of the loop."""
@@ -64,6 +82,8 @@ class Channel:
         elif not self._is_flush_due:
             self._is_flush_due = True
             self._loop.call_soon(self._flush)
+        if self._spin:
+            self._begin_to_spin()
 
     def pump(self) -> None:
         """Read what has arrived and deliver every whole message."""
@@ -109,6 +129,22 @@ class Channel:
                 self.pump()
             if writable:
                 self._send_some()
+
+    def _begin_to_spin(self) -> None:
+        self._spin_until = time.perf_counter() + self._spin
+        if self._loop is not None and not self._is_spinning:
+            self._is_spinning = True
+            self._loop.call_soon(self._look_again)
+
+    def _look_again(self) -> None:
+        if self._loop is None:
+            self._is_spinning = False
+            return
+        self.pump()
+        if time.perf_counter() < self._spin_until:
+            self._loop.call_soon(self._look_again)
+        else:
+            self._is_spinning = False
 
     def _flush(self) -> None:
         self._is_flush_due = False

@@ -1,0 +1,95 @@
+"""What has become of the numbers since an older run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from actorio.bench.cells import cells, contenders, quantity, ratio_text, summary
+from actorio.bench.tables import new_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from actorio.bench.cells import Cell, Summary
+    from actorio.bench.results import Results
+
+# What is said of a change that may be none.
+WITHIN = "within the spread"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one contender has done in one cell, in both runs.
+
+    Attributes:
+        ratio: How many times as good it has become; None where that cannot be said.
+    """
+
+    cell: Cell
+    contender: str
+    old: Summary
+    new: Summary
+    ratio: float | None
+
+    @property
+    def is_within_spread(self) -> bool:
+        """Whether the quartiles of the two runs overlap, so that the change may be none."""
+        return self.old.low <= self.new.high and self.new.low <= self.old.high
+
+
+def changes(new: Results, old: Results) -> list[Change]:
+    """Finds what both runs have measured, in the order of the new one."""
+    return [change for cell in cells(new, old) for change in _changes_of(cell)]
+
+
+def _changes_of(cell: Cell) -> Iterator[Change]:
+    for contender in contenders([cell]):
+        before = cell.before.get(contender)
+        old, new = before and summary(before.values), cell.of(contender)
+        if old and new:
+            yield Change(cell, contender, old, new, cell.change(contender))
+
+
+def comparison(new: Results, old: Results) -> RenderableType:
+    """Lays out what has changed, as a table for a terminal."""
+    table = new_table("SUITE", "CASE", "KIND", "WHAT", ">AT", "WHO", ">BEFORE", ">NOW", ">TIMES AS GOOD", "")
+    for change in changes(new, old):
+        cell = change.cell
+        table.add_row(
+            cell.suite,
+            cell.case,
+            cell.kind,
+            cell.metric,
+            "" if cell.at is None else f"{cell.at:,g}",
+            change.contender,
+            quantity(change.old.median, cell.unit),
+            quantity(change.new.median, cell.unit),
+            "-" if change.ratio is None else ratio_text(change.ratio),
+            WITHIN if change.is_within_spread else "",
+            style="dim" if change.is_within_spread else "",
+        )
+    lines = [
+        Text(f"from {old.began} to {new.began}", "bold"),
+        *(Text(each, "bold yellow") for each in cautions(new, old)),
+    ]
+    if not table.row_count:
+        return Group(*lines, Text("The two runs have nothing in common."))
+    return Group(*lines, table)
+
+
+def cautions(new: Results, old: Results) -> list[str]:
+    """Says what else differs between two runs, and may be what a change comes from."""
+    differing = {
+        "effort": (old.effort, new.effort),
+        "processor": (old.machine.processor, new.machine.processor),
+        "processors": (old.machine.processors, new.machine.processors),
+        "system": (old.machine.system, new.machine.system),
+        "Python": (old.machine.python, new.machine.python),
+    }
+    return [f"The runs differ in {name}: {a} and {b}." for name, (a, b) in differing.items() if a != b]

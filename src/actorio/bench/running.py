@@ -1,0 +1,69 @@
+"""Runs suites one after the other, and keeps what they find."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from actorio.bench.machine import this_machine
+from actorio.bench.results import Results, Skipped
+from actorio.bench.suite import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from actorio.bench.progress import Show
+    from actorio.bench.suite import Effort, Suite
+
+
+class Run:
+    """A run of some suites.
+
+    Args:
+        effort: How much to measure.
+        against: The names of the rivals.
+        save: Called with the results after each suite, and when the run ends early.
+
+    Attributes:
+        results: What is known so far.
+        failed: The suites that an error has ended, each with that error.
+    """
+
+    def __init__(self, effort: Effort, against: Sequence[str], save: Callable[[Results], None]) -> None:
+        self.results = Results(
+            machine=this_machine(),
+            began=datetime.now(UTC).isoformat(timespec="seconds"),
+            effort=effort,
+            measurements=[],
+            skipped=[],
+        )
+        self.failed: dict[str, Exception] = {}
+        self._plan = Plan(effort, tuple(against), skip=self._skip)
+        self._save = save
+
+    def measure(self, suites: Sequence[Suite], show: Show) -> None:
+        """Runs suites in the main thread. One that fails does not keep the others from running.
+
+        Raises:
+            KeyboardInterrupt: somebody wants it to end. What is known is kept; what was being measured is lost, and
+                everything that was started for it has ended.
+        """
+        for suite in suites:
+            show.begin(suite.name)
+            plan = replace(self._plan, advance=show.advance)
+            try:
+                # A generator that is left half-way ends its session when it is closed.
+                with closing(suite.measure(plan)) as measuring:
+                    self.results.measurements.extend(measuring)
+            except Exception as error:
+                self.failed[suite.name] = error
+                self._skip(Skipped(suite.name, "actorio", f"{type(error).__name__}: {error}"))
+            finally:
+                self._save(self.results)
+            show.end()
+
+    def _skip(self, skipped: Skipped) -> None:
+        if skipped not in self.results.skipped:
+            self.results.skipped.append(skipped)

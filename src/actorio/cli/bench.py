@@ -1,0 +1,191 @@
+"""The benchmarks. What measures is imported when it is asked for: no other command carries it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from actorio.cli import render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actorio.bench.results import Results
+    from actorio.bench.suite import Effort, Suite
+
+_DEFAULT_NAME = "actorio-bench"
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("suites", nargs=-1)
+@click.option("--against", metavar="RIVALS", help="Comma-separated, or none.  [default: the floor, and all installed]")
+@click.option(
+    "--effort",
+    type=click.Choice(["smoke", "quick", "full"]),
+    default="full",
+    show_default=True,
+    help="smoke shows that all runs, quick is for a look, full for a claim.",
+)
+@click.option("--quick", "effort", flag_value="quick", help="The same as --effort quick.")
+@click.option(
+    "--json", "json_file", type=_FILE, metavar="FILE", help="Where the results go.  [default: a new file here]"
+)
+@click.option("--html", type=_FILE, metavar="FILE", help="Write a report, too: one page with tables and plots.")
+@click.option("--png", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Write the plots, too.")
+@click.option("--compare", type=_FILE, metavar="OLD.json", help="Say what has changed since an older run.")
+@click.option("--with", "new", type=_FILE, metavar="NEW.json", help="Measure nothing: show these results.")
+@click.option("--list", "is_list", is_flag=True, help="Say which suites and rivals there are.")
+def bench(
+    *,
+    suites: tuple[str, ...],
+    against: str | None,
+    effort: Effort,
+    json_file: Path | None,
+    html: Path | None,
+    png: Path | None,
+    compare: Path | None,
+    new: Path | None,
+    is_list: bool,
+) -> None:
+    """Measure actorio, next to bare sockets and to what else there is: all SUITES, or those that are named.
+
+    The results are kept in a file: --json names it, otherwise it is actorio-bench.json in the current directory, or
+    actorio-bench-2.json and so on, so that none is overwritten. Ctrl-C ends a run early and keeps what it has found.
+
+    The suites measure in sessions of their own; let nothing else run meanwhile.
+    """
+    if is_list:
+        _list()
+        return
+    if new is not None and (suites or json_file or against):
+        raise click.UsageError("--with shows results that are there: it goes with no suites, --json or --against")
+    old = _read(compare) if compare else None
+    _check_places(json_file, html, png)
+    if new is not None:
+        results, code = _read(new), 0
+    else:
+        results, code = _measure(_load(suites), _rivals(against), effort, json_file or _free_name())
+    _show(results, old)
+    _write_reports(results, old, html, png)
+    sys.exit(code)
+
+
+# --- what is asked for ----------------------------------------------------------------------------------------------
+
+
+def _list() -> None:
+    from actorio.bench import rivals
+    from actorio.bench.suites import NAMES
+
+    table = render.FittingTable(("SUITE", "WHAT IT ASKS"), spare=())
+    for suite in _load(NAMES):
+        table.add_row(suite.name, suite.title)
+    render.console().print(table)
+    words = (name if rivals.is_installed(name) else f"{name} (not installed)" for name in rivals.NAMES)
+    click.echo(f"\nrivals: {', '.join(words)}")
+
+
+def _load(names: Sequence[str]) -> list[Suite]:
+    from actorio.bench.suites import NAMES, load_suite
+
+    for name in names:
+        if name not in NAMES:
+            raise click.UsageError(f"there is no suite {name!r}; there are {', '.join(NAMES)}")
+    try:
+        return [load_suite(name) for name in NAMES if not names or name in names]
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
+
+
+def _missing(error: ModuleNotFoundError) -> click.ClickException:
+    return click.ClickException(
+        f"the benchmarks need {error.name}, which is not installed: pip install 'actorio-node[bench]'"
+    )
+
+
+def _rivals(text: str | None) -> list[str]:
+    from actorio.bench.rivals import NAMES, is_installed
+
+    if text is None:
+        return [name for name in NAMES if is_installed(name)]
+    names = [name.strip() for name in text.split(",") if name.strip() not in {"", "none"}]
+    for name in names:
+        if name not in NAMES:
+            raise click.UsageError(f"there is no rival {name!r}; there are {', '.join(NAMES)}, or none")
+    return list(dict.fromkeys(names))
+
+
+def _read(path: Path) -> Results:
+    from actorio.bench.results import load
+
+    try:
+        return load(path)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _free_name() -> Path:
+    path, number = Path(f"{_DEFAULT_NAME}.json"), 1
+    while path.exists():
+        number += 1
+        path = Path(f"{_DEFAULT_NAME}-{number}.json")
+    return path
+
+
+def _check_places(json_file: Path | None, html: Path | None, png: Path | None) -> None:
+    """What cannot be written is said before an hour is spent."""
+    for path in (json_file, html, png):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise click.UsageError(f"{path} cannot be written: there is no directory {path.absolute().parent}")
+    if html or png:
+        try:
+            import actorio.bench.report  # noqa: F401  # is it there?
+        except ModuleNotFoundError as error:
+            raise _missing(error) from error
+
+
+# --- what is done ---------------------------------------------------------------------------------------------------
+
+
+def _measure(suites: list[Suite], rivals: list[str], effort: Effort, path: Path) -> tuple[Results, int]:
+    from actorio.bench.progress import shown
+    from actorio.bench.results import save
+    from actorio.bench.running import Run
+
+    run = Run(effort, rivals, lambda results: save(results, path))
+    code = 0
+    try:
+        with shown(len(suites)) as show:
+            run.measure(suites, show)
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    click.echo(f"the results are in {path}", err=True)
+    for name, error in run.failed.items():
+        click.echo(f"Error: the suite {name} has failed: {type(error).__name__}: {error}", err=True)
+        code = code or 1
+    return run.results, code
+
+
+def _show(results: Results, old: Results | None) -> None:
+    from actorio.bench.compare import comparison
+    from actorio.bench.tables import tables
+
+    console = render.console()
+    console.print(tables(results) if old is None else comparison(results, old))
+
+
+def _write_reports(results: Results, old: Results | None, html: Path | None, png: Path | None) -> None:
+    if html:
+        from actorio.bench.report import write_html
+
+        write_html(results, html, old=old)
+        click.echo(f"the report is in {html}", err=True)
+    if png:
+        from actorio.bench.report import write_pngs
+
+        click.echo(f"{len(write_pngs(results, png))} plots are in {png}", err=True)
