@@ -14,7 +14,6 @@ import actorio as ray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
-import calls
 
 
 @ray.remote

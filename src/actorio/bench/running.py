@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -54,15 +55,23 @@ class Run:
             show.begin(suite.name)
             plan = replace(self._plan, advance=show.advance)
             try:
-                # A generator that is left half-way ends its session when it is closed.
-                with closing(suite.measure(plan)) as measuring:
-                    self.results.measurements.extend(measuring)
+                self._measure_one(suite, plan)
             except Exception as error:
                 self.failed[suite.name] = error
                 self._skip(Skipped(suite.name, "actorio", f"{type(error).__name__}: {error}"))
             finally:
                 self._save(self.results)
             show.end()
+
+    def _measure_one(self, suite: Suite, plan: Plan) -> None:
+        measuring = suite.measure(plan)
+        with ExitStack() as stack:
+            if isinstance(measuring, Generator):
+                # One that is left half-way ends its session when it is closed.
+                stack.callback(measuring.close)
+            # One by one: what was found before an error or Ctrl-C stays.
+            for measurement in measuring:
+                self.results.measurements.append(measurement)  # see above
 
     def _skip(self, skipped: Skipped) -> None:
         if skipped not in self.results.skipped:

@@ -49,7 +49,7 @@ def head(results: Results) -> Text:
 
 def _machine_line(machine: Machine) -> str:
     return (
-        f"{machine.processors} × {machine.processor}, {machine.memory_gib:g} GiB, {machine.system}, "
+        f"{machine.processors} of {machine.processor}, {machine.memory_gib:g} GiB, {machine.system}, "
         f"Python {machine.python}"
     )
 
@@ -101,12 +101,19 @@ def _curve_tables(found: Sequence[Cell]) -> Iterator[RenderableType]:
     curves: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in found:
         curves.setdefault((cell.case, cell.metric, cell.unit), []).append(cell)
-    for (case, metric, unit), on_it in curves.items():
+    for (case, metric, _), on_it in curves.items():
+        factor, unit = _unit_of(on_it)
         yield Text(f"\n{case}: {metric}" + (f" ({unit})" if unit else ""), "italic")
-        yield _curve_table(on_it)
+        yield _curve_table(on_it, factor)
 
 
-def _curve_table(found: Sequence[Cell]) -> Table:
+def _unit_of(found: Sequence[Cell]) -> tuple[float, str]:
+    """Chooses one unit for a table: the one in which its smallest number is read most easily."""
+    medians = [abs(each.median) for cell in found for who in cell.measured if (each := cell.of(who)) and each.median]
+    return scale(found[0].unit, min(medians, default=0.0))
+
+
+def _curve_table(found: Sequence[Cell], factor: float) -> Table:
     series = list(dict.fromkeys((cell.kind, who) for cell in found for who in contenders([cell])))
     # Whose column it is is said where there is somebody else.
     several = len({who for _, who in series}) > 1
@@ -115,17 +122,18 @@ def _curve_table(found: Sequence[Cell]) -> Table:
     there = {(cell.at, cell.kind): cell for cell in found}
     places = sorted({cell.at for cell in found if cell.at is not None})
     for place in places:
-        row = [_median_text(there[place, kind].of(who)) if (place, kind) in there else "-" for kind, who in series]
+        row = [
+            _median_text(there[place, kind].of(who), factor) if (place, kind) in there else "-" for kind, who in series
+        ]
         table.add_row(place_text(place, is_size=are_sizes(places)), *row)
     return table
 
 
-def _median_text(found: Summary | None) -> str:
+def _median_text(found: Summary | None, factor: float) -> str:
     if found is None:
         return "-"
-    if not found.median:
-        return number(found.median)
-    return f"{number(found.median)} ±{(found.high - found.low) / 2 / abs(found.median):.0%}"
+    half = (found.high - found.low) / 2 / abs(found.median) if found.median else 0.0
+    return number(found.median * factor) + (f" ±{half:.0%}" if half else "")
 
 
 def new_table(*headings: str) -> Table:

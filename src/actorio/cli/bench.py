@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from actorio.cli import render
+from actorio.cli.columns import FittingTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +33,7 @@ _INTERRUPTED = 130
     help="smoke shows that all runs, quick is for a look, full for a claim.",
 )
 @click.option("--quick", "effort", flag_value="quick", help="The same as --effort quick.")
-@click.option(
-    "--json", "json_file", type=_FILE, metavar="FILE", help="Where the results go.  [default: a new file here]"
-)
+@click.option("--json", "json_file", type=_FILE, metavar="FILE", help="Where results go.  [default: a new file here]")
 @click.option("--html", type=_FILE, metavar="FILE", help="Write a report, too: one page with tables and plots.")
 @click.option("--png", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Write the plots, too.")
 @click.option("--compare", type=_FILE, metavar="OLD.json", help="Say what has changed since an older run.")
@@ -82,7 +81,7 @@ def _list() -> None:
     from actorio.bench import rivals
     from actorio.bench.suites import NAMES
 
-    table = render.FittingTable(("SUITE", "WHAT IT ASKS"), spare=())
+    table = FittingTable(("SUITE", "WHAT IT ASKS"), spare=())
     for suite in _load(NAMES):
         table.add_row(suite.name, suite.title)
     render.console().print(table)

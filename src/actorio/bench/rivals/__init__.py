@@ -1,7 +1,8 @@
 """What a person would use instead, each behind a small adapter that runs in a process of its own.
 
-An adapter is the program `python -m actorio.bench.rivals.NAME`: it says what it can do, and is then asked for one sample
-at a time (`exchange`). So a rival's threads, memory and crashes touch nobody, and its turns are interleaved with ours.
+An adapter is a module with a function `open_sides`, run by `python -m actorio.bench.rivals NAME`: it says what it can
+do, and is then asked for one sample at a time (`exchange`). So a rival's threads, memory and crashes touch nobody, and
+its turns are interleaved with ours.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the harness and an adapter say to each other: a line of JSON each, over the adapter's stdin and stdout.
 
-The adapter begins with `Ready` or `Failure`. Then each `Ask` is answered with a `Sample` or a `Failure`. It ends when its
-stdin does.
+The adapter begins with `Ready` or `Failure`. Then each `Ask` is answered with a `Sample` or a `Failure`. It ends when
+its stdin does.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from actorio.bench.floor import Kind, running
 from actorio.bench.patterns import ONE_AT_A_TIME, PATTERNS, Side
-from actorio.bench.rivals.exchange import Job, serve
+from actorio.bench.rivals.exchange import Job
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -22,7 +22,3 @@ def open_sides(stack: ExitStack) -> dict[Job, Side]:
     sides = {Job("floor", case, kind): servers[server] for kind, server in SERVERS.items() for case in PATTERNS}
     spinning = {Job("spinning floor", case, kind): servers["spinning"] for kind in SERVERS for case in ONE_AT_A_TIME}
     return sides | spinning
-
-
-if __name__ == "__main__":
-    serve(open_sides)

@@ -62,15 +62,15 @@ def started(name: str, timeout: float = _START_TIMEOUT) -> Iterator[Rival]:
     if not is_installed(name):
         raise RivalError(f"not installed: pip install {PACKAGES[name]}")
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(  # noqa: S603  # a module of this package
-            [sys.executable, "-m", f"actorio.bench.rivals.{name}"],
+        process = subprocess.Popen(  # noqa: S603  # this package itself
+            [sys.executable, "-m", "actorio.bench.rivals", name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             # A terminal's Ctrl-C is for the harness, which ends its rivals. And all that they start can be ended.
             start_new_session=True,
         )
-        rival = Rival(name, process, errors.fileno())
+        rival = Rival(process, errors.fileno())
         try:
             rival.wait_until_ready(timeout)
             yield rival
@@ -85,10 +85,13 @@ class Rival:
         jobs: What it can do; nothing any more when it has failed.
     """
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], errors: int) -> None:
-        self.name = name
+    def __init__(self, process: subprocess.Popen[bytes], errors: int) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise AssertionError("it was started with pipes")
         self.jobs: frozenset[Job] = frozenset()
         self._process = process
+        self._stdin = process.stdin
+        self._stdout = process.stdout
         self._errors = errors
         self._unread = b""
 
@@ -105,10 +108,9 @@ class Rival:
         Raises:
             RivalError: it has none, or no more. It is not asked again then.
         """
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(msgspec.json.encode(Ask(job, effort.calls, effort.batches)) + b"\n")
-            self._process.stdin.flush()
+            self._stdin.write(msgspec.json.encode(Ask(job, effort.calls, effort.batches)) + b"\n")
+            self._stdin.flush()
             answer = self._read(_SAMPLE_TIMEOUT)
         except OSError as error:
             self.jobs = frozenset()
@@ -123,33 +125,30 @@ class Rival:
 
     def close(self) -> None:
         """Ends it and all that it has started; kills what does not end in time."""
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
         with suppress(OSError):
-            process.stdin.close()
+            self._stdin.close()
         with suppress(RivalError):
             while True:
                 self._read(_END_TIMEOUT)
         # Not reaped yet, so nobody else can have its number.
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._stdout.close()
 
     def _read(self, timeout: float) -> Line:
-        assert self._process.stdout is not None
         deadline = time.monotonic() + timeout
         while b"\n" not in self._unread:
-            ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select([self._stdout], [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
                 raise RivalError(f"no answer within {timeout:g} seconds")
-            data = os.read(self._process.stdout.fileno(), _CHUNK)
+            data = os.read(self._stdout.fileno(), _CHUNK)
             if not data:
                 raise RivalError(self._end_in_words())
             self._unread += data
         line, _, self._unread = self._unread.partition(b"\n")
-        return msgspec.json.decode(line, type=Line)
+        message: Line = msgspec.json.decode(line, type=Line)
+        return message
 
     def _end_in_words(self) -> str:
         size = os.fstat(self._errors).st_size
