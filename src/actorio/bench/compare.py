@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.text import Text
 
 from actorio.bench.cells import cells, contenders, quantity, ratio_text, summary
-from actorio.bench.tables import new_table
+from actorio.bench.tables import Line, grouped, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,29 +59,27 @@ def _changes_of(cell: Cell) -> Iterator[Change]:
 
 def comparison(new: Results, old: Results) -> RenderableType:
     """Lays out what has changed, as a table for a terminal."""
-    table = new_table("SUITE", "CASE", "KIND", "WHAT", ">AT", "WHO", ">BEFORE", ">NOW", ">TIMES AS GOOD", "")
-    for change in changes(new, old):
-        cell = change.cell
-        table.add_row(
-            cell.suite,
-            cell.case,
-            cell.kind,
-            cell.metric,
-            "" if cell.at is None else f"{cell.at:,g}",
-            change.contender,
-            quantity(change.old.median, cell.unit),
-            quantity(change.new.median, cell.unit),
-            "-" if change.ratio is None else ratio_text(change.ratio),
-            WITHIN if change.is_within_spread else "",
-            style="dim" if change.is_within_spread else "",
-        )
-    lines = [
-        Text(f"from {old.began} to {new.began}", "bold"),
-        *(Text(each, "bold yellow") for each in cautions(new, old)),
-    ]
-    if not table.row_count:
-        return Group(*lines, Text("The two runs have nothing in common."))
-    return Group(*lines, table)
+    parts: list[RenderableType] = [Text(f"from {old.began} to {new.began}", "bold")]
+    parts += [Text(each, "bold yellow") for each in cautions(new, old)]
+    groups = groupby(changes(new, old), key=lambda change: f"{change.cell.suite}: {title(change.cell)}")
+    found = {name: [_line(change) for change in group] for name, group in groups}
+    if not found:
+        return Group(*parts, Text("The two runs have nothing in common."))
+    return Group(*parts, *grouped(("WHAT", ">AT", "WHO", ">BEFORE", ">NOW", ">TIMES AS GOOD", ""), found))
+
+
+def _line(change: Change) -> Line:
+    cell = change.cell
+    cells_of_line = (
+        cell.metric,
+        "" if cell.at is None else f"{cell.at:,g}",
+        change.contender,
+        quantity(change.old.median, cell.unit),
+        quantity(change.new.median, cell.unit),
+        "-" if change.ratio is None else ratio_text(change.ratio),
+        WITHIN if change.is_within_spread else "",
+    )
+    return Line(cells_of_line, is_dim=change.is_within_spread)
 
 
 def cautions(new: Results, old: Results) -> list[str]:

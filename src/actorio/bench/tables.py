@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Group
 from rich.table import Table
@@ -13,7 +13,7 @@ from actorio.bench.cells import OURS, are_sizes, cells, contenders, number, plac
 from actorio.bench.machine import warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import RenderableType
 
@@ -28,7 +28,7 @@ def tables(results: Results) -> RenderableType:
         found = list(group)
         parts += [Text(), Text(suite, "bold")]
         if single := [cell for cell in found if cell.at is None]:
-            parts.append(_single_table(single))
+            parts += _single_tables(single)
         parts += _curve_tables([cell for cell in found if cell.at is not None])
     if results.skipped:
         parts += [Text(), Text("not measured", "bold"), *map(_skipped_line, results.skipped)]
@@ -61,30 +61,31 @@ def _skipped_line(skipped: Skipped) -> Text:
 # --- cells, each with all who did it --------------------------------------------------------------------------------
 
 
-def _single_table(found: Sequence[Cell]) -> Table:
-    """A line for each contender. Lines repeat nothing that the line above them says."""
-    table = new_table("CASE", "KIND", "WHAT", "WHO", ">MEDIAN", ">HALF OF THE ROUNDS", ">ACTORIO IS", ">HALF OF THEM")
-    above: tuple[str, ...] = ()
-    for cell in found:
-        names = (cell.case, cell.kind, cell.metric)
-        shown = tuple("" if above[: place + 1] == names[: place + 1] else name for place, name in enumerate(names))
-        if shown[0] and above:
-            table.add_section()
-        above = names
-        for contender, line in _lines(cell):
-            table.add_row(*shown, contender, *line, style="" if contender == OURS else "dim")
-            shown = ("", "", "")
-    return table
+def _single_tables(found: Sequence[Cell]) -> Iterator[RenderableType]:
+    groups = groupby(found, key=title)
+    yield from grouped(
+        ("WHAT", "WHO", ">MEDIAN", ">HALF OF THE ROUNDS", ">ACTORIO IS", ">HALF OF THEM"),
+        {name: [line for cell in group for line in _lines(cell)] for name, group in groups},
+    )
 
 
-def _lines(cell: Cell) -> Iterator[tuple[str, tuple[str, ...]]]:
+def title(cell: Cell) -> str:
+    """Says what was done, and by which kind of actor."""
+    return ", ".join(filter(None, (cell.case, cell.kind)))
+
+
+def _lines(cell: Cell) -> Iterator[Line]:
+    """A line for each contender; what is measured stands in the first of them."""
+    metric = cell.metric
     for contender in contenders([cell]):
         found = cell.of(contender)
         if found is None:
             continue
         ratio = cell.ratio(contender) if contender != OURS else None
         ratios = (ratio_text(ratio.median), f"{ratio.low:.2f}-{ratio.high:.2f}") if ratio else ("", "")
-        yield contender, (quantity(found.median, cell.unit), spread_text(found, cell.unit), *ratios)
+        cells_of_line = (metric, contender, quantity(found.median, cell.unit), spread_text(found, cell.unit), *ratios)
+        yield Line(cells_of_line, is_dim=contender != OURS)
+        metric = ""
 
 
 def spread_text(found: Summary, unit: str) -> str:
@@ -122,9 +123,10 @@ def _curve_table(found: Sequence[Cell], factor: float) -> Table:
     there = {(cell.at, cell.kind): cell for cell in found}
     places = sorted({cell.at for cell in found if cell.at is not None})
     for place in places:
-        row = [
-            _median_text(there[place, kind].of(who), factor) if (place, kind) in there else "-" for kind, who in series
-        ]
+        row = []
+        for kind, who in series:
+            cell = there.get((place, kind))
+            row.append("-" if cell is None else _median_text(cell.of(who), factor))
         table.add_row(place_text(place, is_size=are_sizes(places)), *row)
     return table
 
@@ -134,6 +136,32 @@ def _median_text(found: Summary | None, factor: float) -> str:
         return "-"
     half = (found.high - found.low) / 2 / abs(found.median) if found.median else 0.0
     return number(found.median * factor) + (f" ±{half:.0%}" if half else "")
+
+
+# --- what they are made of ------------------------------------------------------------------------------------------
+
+
+class Line(NamedTuple):
+    """A line of a table."""
+
+    cells: tuple[str, ...]
+    is_dim: bool = False
+
+
+def grouped(headings: Sequence[str], groups: Mapping[str, Sequence[Line]]) -> Iterator[RenderableType]:
+    """Yields a small table for each group below its name, with columns as wide as those of the others."""
+    lines = [line.cells for group in groups.values() for line in group]
+    widths = [max(map(len, column)) for column in zip(*lines, headings, strict=True)]
+    for number_of_group, (name, group) in enumerate(groups.items()):
+        table = new_table(*headings)
+        # Said once is enough.
+        table.show_header = number_of_group == 0
+        for column, width in zip(table.columns, widths, strict=True):
+            column.min_width = width
+        for line in group:
+            table.add_row(*line.cells, style="dim" if line.is_dim else "")
+        yield Text(f"\n{name}", "italic")
+        yield table
 
 
 def new_table(*headings: str) -> Table:

@@ -142,10 +142,8 @@ class Turn:
 def turns_of(pattern: Pattern, kind: str, ours: dict[str, Side], rivals: Sequence[Rival]) -> list[Turn]:
     """Finds who takes turns at one pattern on one kind of actor."""
     cases = tuple(f"{pattern}{variant}" for variant in ours)
-    turns = [
-        Turn("actorio", (case,), partial(sample, side, pattern))
-        for case, side in zip(cases, ours.values(), strict=True)
-    ]
+    sides = zip(cases, ours.values(), strict=True)
+    turns = [Turn("actorio", (case,), partial(sample, side, pattern)) for case, side in sides]
     for rival in rivals:
         jobs = sorted(job for job in rival.jobs if job.case == pattern and job.kind == kind)
         turns += [Turn(job.contender, cases, partial(rival.sample, job)) for job in jobs]
