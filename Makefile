@@ -7,6 +7,7 @@ VENV        ?= .venv
 VERSIONS    ?= 3.11 3.12 3.13
 PYTEST_ARGS ?=
 CHAOS_ARGS  ?=
+BENCH_ARGS  ?=
 
 # Starting an interpreter is the only proof that it works: a shim on the PATH may have nothing behind it.
 # Prints the interpreter itself, so that no environment is tied to a shim.
@@ -65,8 +66,12 @@ suite: $(VENV)/.installed-test
 chaos: $(VENV)/.installed-test ## Kill every kind of process at random for a minute; CHAOS_ARGS="--seed N" repeats a run
 	$(RUN) tests/faults/chaos.py $(CHAOS_ARGS)
 
-bench: $(VENV)/.installed-bench ## Measure calls against the floor
-	$(RUN) benchmarks/calls.py
+# BENCH_ARGS="calls --quick" measures less; the machine should do nothing else meanwhile.
+bench: $(VENV)/.installed-bench ## Measure everything against the floor and what else is installed; write a report
+	@# See `suite`.
+	@$(RUN) -m compileall -q src
+	@mkdir -p build/bench
+	$(BIN)/actorio bench $(BENCH_ARGS) --json build/bench/results.json --html build/bench/report.html
 
 docs: $(VENV)/.installed-docs ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
@@ -74,7 +79,7 @@ docs: $(VENV)/.installed-docs ## Build the documentation into site/
 
 clean: ## Remove environments, builds and caches
 	rm -rf .venv .venv-3.* build dist site .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # An environment is made again when its interpreter is gone, and filled again when pyproject.toml changes.
 # The stamps say what is installed in full: `.installed` the package alone, `.installed-test` its `test` extra too, ...

@@ -6,14 +6,12 @@ no line strays below the next heading.
 
 import asyncio
 import concurrent.futures
-import sys
 import time
-from pathlib import Path
 
 import actorio as ray
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
-
+from actorio.bench.rivals.process import running
+from actorio.bench.suite import Plan
+from actorio.bench.suites import calls
 
 
 @ray.remote
@@ -149,8 +147,17 @@ def errors():
 
 def speed():
     """Calls per second, next to bare Python over one Unix socket (`make bench` measures at length)."""
-    plan = calls.QUICK_PLAN
-    print(*calls.call_lines(calls.measure_calls(plan, ["blocking", "gather"])), sep="\n")
+    plan = Plan("quick", against=("floor",))
+    with running(plan, "demo") as rivals:
+        found = {
+            (each.kind, each.case, each.contender): each.median
+            for each in calls.measure_patterns(plan, rivals, ("blocking", "gather"), has_deadlines=False)
+        }
+    print(f"{'actor':<17}{'pattern':<10}{'floor/s':>10}{'actorio/s':>12}{'ratio':>8}")
+    for (kind, case, contender), ours in found.items():
+        if contender == "actorio":
+            floor = found[kind, case, "floor"]
+            print(f"{kind:<17}{case:<10}{floor:>10,.0f}{ours:>12,.0f}{ours / floor:>8.2f}")
 
 
 def main():

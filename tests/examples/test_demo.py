@@ -31,6 +31,6 @@ def test_the_demo_ends_with_calls_per_second_next_to_the_floor(demo):
     heading, *rows = section(demo.stdout, "Calls per second").splitlines()[:7]
     assert heading.split()[:5] == ["actor", "pattern", "floor/s", "actorio/s", "ratio"]
     assert [row.split()[:2] for row in rows] == [
-        [actor, pattern] for actor in ("sync", "threaded", "async") for pattern in ("blocking", "gather")
+        [actor, pattern] for actor in ("single-threaded", "threaded(4)", "async") for pattern in ("blocking", "gather")
     ]
     assert all(float(row.split()[4]) > 0 for row in rows)

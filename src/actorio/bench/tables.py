@@ -64,7 +64,7 @@ def _skipped_line(skipped: Skipped) -> Text:
 def _single_tables(found: Sequence[Cell]) -> Iterator[RenderableType]:
     groups = groupby(found, key=title)
     yield from grouped(
-        ("WHAT", "WHO", ">MEDIAN", ">HALF OF THE ROUNDS", ">ACTORIO IS", ">HALF OF THEM"),
+        ("WHAT", "WHO", ">MEDIAN", ">QUARTILES", ">RATIO", ">QUARTILES"),
         {name: [line for cell in group for line in _lines(cell)] for name, group in groups},
     )
 

@@ -73,7 +73,7 @@ class Amount:
 AMOUNTS = {
     "smoke": Amount(1, SMOKE_EFFORT, crowd=80, payload=3),
     "quick": Amount(5, QUICK_EFFORT, crowd=8_000, payload=100),
-    "full": Amount(41, USUAL_EFFORT, crowd=16_000, payload=200),
+    "full": Amount(41, USUAL_EFFORT, crowd=8_000, payload=200),
 }
 
 
@@ -107,20 +107,29 @@ def measure(plan: Plan) -> Iterator[Measurement]:
     """Measures all of it, in a session of its own with everything at its default."""
     amount = AMOUNTS[plan.effort]
     with running(plan, NAME) as rivals, actorio.init(address="local"):
-        for kind in KINDS:
-            actor = new_actor(kind)
-            ours = {"": side_of(actor), WITH_DEADLINE: side_with_deadline(actor)}
-            for pattern in PATTERNS:
-                plan.advance(f"{pattern}, {kind}")
-                turns = turns_of(pattern, kind, ours, rivals)
-                for turn, values in take_turns(plan, turns, amount).items():
-                    yield from (measured(case, kind, turn.contender, values) for case in turn.cases)
-            actorio.kill(actor)
+        yield from measure_patterns(plan, rivals)
         yield from measure_crowds(plan, amount)
         yield from measure_payloads(plan, amount)
 
 
 # --- patterns -------------------------------------------------------------------------------------------------------
+
+
+def measure_patterns(
+    plan: Plan, rivals: Sequence[Rival], patterns: Sequence[Pattern] = PATTERNS, *, has_deadlines: bool = True
+) -> Iterator[Measurement]:
+    """Measures patterns of calls on each kind of actor, in a session that has begun."""
+    for kind in KINDS:
+        actor = new_actor(kind)
+        ours = {"": side_of(actor)}
+        if has_deadlines:
+            ours[WITH_DEADLINE] = side_with_deadline(actor)
+        for pattern in patterns:
+            plan.advance(f"{pattern}, {kind}")
+            turns = turns_of(pattern, kind, ours, rivals)
+            for turn, values in take_turns(plan, turns, AMOUNTS[plan.effort]).items():
+                yield from (measured(case, kind, turn.contender, values) for case in turn.cases)
+        actorio.kill(actor)
 
 
 @dataclass(frozen=True)
