@@ -1,0 +1,21 @@
+"""Runs of benchmarks that nobody has made."""
+
+from actorio.bench.results import Machine, Measurement, Results, Skipped
+
+MACHINE = Machine(
+    system="Linux", processor="Abacus", processors=2, memory_gib=8, load=0.1, python="3.11.7", versions={"uvloop": "1"}
+)
+
+
+def found(case="blocking", contender="actorio", values=(1.0, 2.0, 3.0), **fields):
+    usual = {"suite": "calls", "metric": "calls", "unit": "1/s", "better": "more", "kind": "async"}
+    return Measurement(**(usual | fields), case=case, contender=contender, values=list(values))
+
+
+def run_of(*measurements, **fields):
+    usual = {"machine": MACHINE, "began": "2026-01-01T00:00:00+00:00", "effort": "full", "skipped": []}
+    return Results(**(usual | fields), measurements=list(measurements))
+
+
+def skipped(contender="ray", reason="not installed"):
+    return Skipped("calls", contender, reason)
