@@ -41,7 +41,7 @@ def test_a_rival_that_is_not_installed_is_skipped_with_what_to_install(monkeypat
 
 def test_a_rival_that_fails_to_begin_is_skipped_with_its_last_words(monkeypatch):
     monkeypatch.setitem(rivals.PACKAGES, "nobody", "")
-    with pytest.raises(RivalError, match="No module named .*nobody"), started("nobody"):
+    with pytest.raises(RivalError, match=r"No module named .*nobody"), started("nobody"):
         pass
 
 
