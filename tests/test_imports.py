@@ -8,6 +8,7 @@ import pytest
 
 # A driver's rooms, and everything that only programs, tests, documents or benchmarks use.
 NOT_IN_AN_ACTOR = [
+    "actorio.bench",
     "actorio.cli",
     "actorio.contrib",
     "actorio.engines",
@@ -49,6 +50,11 @@ def test_an_actor_process_does_not_load(name, modules_of_an_actor):
 def test_the_public_module_loads_no_engine_and_no_node():
     loaded = modules_after("actorio")
     assert not {name for name in loaded if name.startswith(("actorio.engines", "actorio._node"))}
+
+
+def test_the_command_line_loads_what_measures_with_its_command_alone():
+    loaded = modules_after("actorio.cli.main")
+    assert not {name for name in loaded if name.startswith(("actorio.bench", "matplotlib", "numpy"))}
 
 
 def test_the_template_has_imported_what_each_actor_runs(modules_of_an_actor):

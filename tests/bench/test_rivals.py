@@ -79,3 +79,13 @@ def test_a_rival_that_does_not_answer_is_given_up(monkeypatch):
             rival.sample(job, LITTLE)
         os.kill(rival._process.pid, signal.SIGCONT)
         assert not rival.jobs
+
+
+def test_an_interrupt_while_a_rival_ends_kills_it(monkeypatch):
+    def interrupt(_timeout):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), started("managers") as rival:
+        os.kill(rival._process.pid, signal.SIGSTOP)
+        monkeypatch.setattr(rival, "_read", interrupt)
+    assert rival._process.returncode == -signal.SIGKILL

@@ -124,17 +124,19 @@ class Rival:
         raise RivalError(answer.reason if isinstance(answer, Failure) else f"unexpected answer: {answer}")
 
     def close(self) -> None:
-        """Ends it and all that it has started; kills what does not end in time."""
-        with suppress(OSError):
+        """Ends it and all that it has started; kills what does not end in time, or when somebody cannot wait."""
+        try:
             self._stdin.close()
-        with suppress(RivalError):
             while True:
                 self._read(_END_TIMEOUT)
-        # Not reaped yet, so nobody else can have its number.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._stdout.close()
+        except (OSError, RivalError):
+            pass  # It has ended, or will not.
+        finally:
+            # Not reaped yet, so nobody else can have its number.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._stdout.close()
 
     def _read(self, timeout: float) -> Line:
         deadline = time.monotonic() + timeout
