@@ -23,12 +23,14 @@ class Plan:
         against: The names of the rivals that were asked for.
         advance: Called with a few words each time something begins to be measured.
         skip: Called with what is not measured.
+        calls: How many calls the suite "soak" makes; None leaves it to the effort.
     """
 
     effort: Effort
     against: tuple[str, ...] = ()
     advance: Callable[[str], None] = field(default=lambda _: None)
     skip: Callable[[Skipped], None] = field(default=lambda _: None)
+    calls: int | None = None
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
 
 # In the order in which they run.
 NAMES = ("calls", "concurrency", "objects", "streams", "spawn", "memory", "control")
+# Run only when they are named.
+OPTIONAL = ("soak",)
 
 
 def load_suite(name: str) -> Suite:
-    """Imports a suite."""
+    """Imports a suite, optional ones too."""
     suite: Suite = importlib.import_module(f"actorio.bench.suites.{name}").SUITE
     return suite
