@@ -564,3 +564,27 @@ def test_force_is_for_tasks():
     with pytest.raises(ValueError, match=r"actorio\.kill"):
         actorio.cancel(ref, force=True)
     assert actorio.get(ref) is None
+
+
+@actorio.remote
+class Counted:
+    async def hold(self):
+        await asyncio.Event().wait()
+
+    async def calls(self):
+        gc.collect()
+        return sum(type(each).__name__ == "Delivered" for each in gc.get_objects())
+
+
+def test_a_call_that_was_cancelled_and_has_ended_is_not_kept():
+    actor = Counted.options(cancel_grace=60.0).remote()
+    before = actorio.get(actor.calls.remote())
+    refs = [actor.hold.remote() for _ in range(10)]
+    while actorio.get(statistics(actor)).running < len(refs):
+        time.sleep(0.001)
+    for ref in refs:
+        actorio.cancel(ref)
+    for ref in refs:
+        with pytest.raises(TaskCancelledError):
+            actorio.get(ref)
+    assert actorio.get(actor.calls.remote()) <= before

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -103,7 +104,8 @@ class EarlyEnds:
             if is_recursive:
                 self._cancel_made_in(call)
             self._dispatcher.stop(call)
-            self._loop.call_later(self._grace, self._give_up, call)
+            # A timer outlasts most of these calls: it must not keep them.
+            self._loop.call_later(self._grace, self._give_up, weakref.ref(call))
 
     def answer(self, call: Delivered, error: Exception | None = None) -> None:
         """Answers a call that is to end, if nobody has; or one that cannot begin, with an error."""
@@ -112,8 +114,9 @@ class EarlyEnds:
             # With others that end in this moment.
             call.connection.reply_now(frame, more_follow=True)
 
-    def _give_up(self, call: Delivered) -> None:
-        if call.is_owed():
+    def _give_up(self, ref: weakref.ref[Delivered]) -> None:
+        call = ref()
+        if call is not None and call.is_owed():
             name = self._executor.name_of(call)
             call.words = f"{call.words or described(call, name)}; {self._grace:g} seconds later it still runs"
             _logger.warning("%s", call.words)
