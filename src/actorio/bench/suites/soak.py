@@ -78,6 +78,7 @@ def _levels(watch: Watch) -> Iterator[Measurement]:
     for name in watch.seen:
         for metric, unit in UNITS.items():
             yield _row(name, metric, unit, watch.values(name, metric), kind="level")
+        for metric, unit in UNITS.items():
             yield _row(name, metric, unit, [watch.growth(name, metric)], kind="growth")
 
 

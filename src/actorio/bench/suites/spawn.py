@@ -46,9 +46,9 @@ print(imported - begun, started - imported, time.perf_counter() - started)
 """
 
 
-def _seconds(case: str, values: list[float]) -> Measurement:
+def _seconds(case: str, metric: str, values: list[float]) -> Measurement:
     return Measurement(
-        suite="spawn", case=case, contender="actorio", metric="time", unit="s", better="less", values=values
+        suite="spawn", case=case, contender="actorio", metric=metric, unit="s", better="less", values=values
     )
 
 
@@ -58,8 +58,8 @@ def _measure_starts(plan: Plan, starts: int) -> Iterator[Measurement]:
     for number in range(starts):
         plan.advance(f"import, init, shutdown: {number + 1} of {starts}")
         timings.append(_start_once())
-    for case, values in zip(("import", "init", "shutdown"), zip(*timings, strict=True), strict=True):
-        yield _seconds(case, list(values))
+    for metric, values in zip(("import", "init", "shutdown"), zip(*timings, strict=True), strict=True):
+        yield _seconds("session", metric, list(values))
 
 
 def _start_once() -> list[float]:
@@ -77,9 +77,9 @@ def _measure_rate(plan: Plan, count: int, rounds: int) -> Measurement:
         footprint.end(actors)
     return Measurement(
         suite="spawn",
-        case="created and answering",
+        case="actors",
         contender="actorio",
-        metric="actors",
+        metric="created and answering",
         unit="1/s",
         better="more",
         values=rates[1:],
@@ -92,9 +92,9 @@ def _measure_many(plan: Plan, count: int, rounds: int) -> Iterator[Measurement]:
     for number in range(rounds):
         plan.advance(f"{count:,} actors alive together: {number + 1} of {rounds}")
         timings.append(_many_once(count))
-    names = ("answering", "called again", "shutdown")
-    for name, values in zip(names, zip(*timings, strict=True), strict=True):
-        yield _seconds(f"{count:,} actors, {name}", list(values))
+    metrics = ("answering", "called again", "shutdown")
+    for metric, values in zip(metrics, zip(*timings, strict=True), strict=True):
+        yield _seconds(f"{count:,} actors", metric, list(values))
 
 
 def _many_once(count: int) -> tuple[float, float, float]:
