@@ -46,6 +46,8 @@ def a_suite(monkeypatch):
         (["calls", "--effort", "some"], "'some' is not one of"),
         (["calls", "--json", "no/such/place.json"], "there is no directory"),
         (["calls", "--with", "new.json"], "--with shows results that are there"),
+        (["calls", "--calls", "5"], "--calls is for the suite soak"),
+        (["soak", "--calls", "0"], "0 is not in the range"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_measured(arguments, words, nothing_is_measured):
@@ -79,6 +81,14 @@ def test_without_names_all_suites_run_and_no_file_is_overwritten(a_suite, tmp_pa
     assert len(load(tmp_path / "actorio-bench-2.json").measurements) == 7
 
 
+def test_the_soak_is_told_how_many_calls_to_make(tmp_path, monkeypatch):
+    plans = []
+    suite = Suite("soak", "", "", lambda plan: plans.append(plan) or iter([]))
+    monkeypatch.setattr("actorio.bench.suites.load_suite", {"soak": suite}.get)
+    run("soak", "--calls", "50", "--json", tmp_path / "new.json")
+    assert [plan.calls for plan in plans] == [50]
+
+
 def test_a_suite_that_fails_is_an_error_after_the_others(tmp_path, monkeypatch):
     def measure(plan):
         yield found()
@@ -103,8 +113,8 @@ def test_a_file_is_shown_without_measuring(tmp_path, nothing_is_measured):
 def test_suites_and_rivals_are_listed(a_suite, monkeypatch):
     monkeypatch.setattr("actorio.bench.rivals.is_installed", lambda name: name != "ray")
     text = run("--list")
-    assert [line.split()[0] for line in text.splitlines()[1:8]] == [
-        *("calls", "concurrency", "objects", "streams", "spawn", "memory", "control")
+    assert [line.split()[0] for line in text.splitlines()[1:9]] == [
+        *("calls", "concurrency", "objects", "streams", "spawn", "memory", "control", "soak")
     ]
     assert "rivals: floor, ray (not installed), xoscar" in text
 

@@ -6,7 +6,7 @@ from tests.bench.findings import found, skipped
 from actorio.bench.progress import Silence
 from actorio.bench.results import Skipped
 from actorio.bench.running import Run
-from actorio.bench.suite import Suite
+from actorio.bench.suite import Plan, Suite
 
 
 def suite_of(measure, name="made up"):
@@ -15,7 +15,7 @@ def suite_of(measure, name="made up"):
 
 def run_with(*suites):
     saved = []
-    run = Run("smoke", ["ray"], lambda results: saved.append(list(results.measurements)))
+    run = Run(Plan("smoke", ("ray",)), lambda results: saved.append(list(results.measurements)))
     return run, saved, lambda: run.measure(suites, Silence())
 
 

@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING
 
 from actorio.bench.machine import this_machine
 from actorio.bench.results import Results, Skipped
-from actorio.bench.suite import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actorio.bench.progress import Show
-    from actorio.bench.suite import Effort, Suite
+    from actorio.bench.suite import Plan, Suite
 
 
 class Run:
     """A run of some suites.
 
     Args:
-        effort: How much to measure.
-        against: The names of the rivals.
+        plan: How to measure; whom to tell of progress and of what is skipped is added to it.
         save: Called with the results after each suite, and when the run ends early.
 
     Attributes:
@@ -32,16 +30,16 @@ class Run:
         failed: The suites that an error has ended, each with that error.
     """
 
-    def __init__(self, effort: Effort, against: Sequence[str], save: Callable[[Results], None]) -> None:
+    def __init__(self, plan: Plan, save: Callable[[Results], None]) -> None:
         self.results = Results(
             machine=this_machine(),
             began=datetime.now(UTC).isoformat(timespec="seconds"),
-            effort=effort,
+            effort=plan.effort,
             measurements=[],
             skipped=[],
         )
         self.failed: dict[str, Exception] = {}
-        self._plan = Plan(effort, tuple(against), skip=self._skip)
+        self._plan = replace(plan, skip=self._skip)
         self._save = save
 
     def measure(self, suites: Sequence[Suite], show: Show) -> None:

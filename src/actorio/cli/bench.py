@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actorio.bench.results import Results
-    from actorio.bench.suite import Effort, Suite
+    from actorio.bench.suite import Effort, Plan, Suite
 
 _DEFAULT_NAME = "actorio-bench"
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -38,6 +38,7 @@ _INTERRUPTED = 130
 @click.option("--png", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER", help="Write the plots, too.")
 @click.option("--compare", type=_FILE, metavar="OLD.json", help="Say what has changed since an older run.")
 @click.option("--with", "new", type=_FILE, metavar="NEW.json", help="Measure nothing: show these results.")
+@click.option("--calls", type=click.IntRange(min=1), metavar="N", help="How many calls the soak makes.")
 @click.option("--list", "is_list", is_flag=True, help="Say which suites and rivals there are.")
 def bench(
     *,
@@ -49,9 +50,12 @@ def bench(
     png: Path | None,
     compare: Path | None,
     new: Path | None,
+    calls: int | None,
     is_list: bool,
 ) -> None:
     """Measure actorio, next to bare sockets and to what else there is: all SUITES, or those that are named.
+
+    One is run only when it is named: soak, which makes ten million calls and looks for whatever grows.
 
     The results are kept in a file: --json names it, otherwise it is actorio-bench.json in the current directory, or
     actorio-bench-2.json and so on, so that none is overwritten. Ctrl-C ends a run early and keeps what it has found.
@@ -61,14 +65,18 @@ def bench(
     if is_list:
         _list()
         return
-    if new is not None and (suites or json_file or against):
-        raise click.UsageError("--with shows results that are there: it goes with no suites, --json or --against")
+    if new is not None and (suites or json_file or against or calls):
+        raise click.UsageError(
+            "--with shows results that are there: it goes with no suites, --json, --against or --calls"
+        )
+    if calls is not None and "soak" not in suites:
+        raise click.UsageError("--calls is for the suite soak: name it")
     old = _read(compare) if compare else None
     _check_places(json_file, html, png)
     if new is not None:
         results, code = _read(new), 0
     else:
-        results, code = _measure(_load(suites), _rivals(against), effort, json_file or _free_name())
+        results, code = _measure(_load(suites), _plan(effort, against, calls), json_file or _free_name())
     _show(results, old)
     _write_reports(results, old, html, png)
     sys.exit(code)
@@ -79,10 +87,10 @@ def bench(
 
 def _list() -> None:
     from actorio.bench import rivals
-    from actorio.bench.suites import NAMES
+    from actorio.bench.suites import NAMES, OPTIONAL
 
     table = FittingTable(("SUITE", "WHAT IT ASKS"), spare=())
-    for suite in _load(NAMES):
+    for suite in _load([*NAMES, *OPTIONAL]):
         table.add_row(suite.name, suite.title)
     render.console().print(table)
     words = (name if rivals.is_installed(name) else f"{name} (not installed)" for name in rivals.NAMES)
@@ -90,13 +98,14 @@ def _list() -> None:
 
 
 def _load(names: Sequence[str]) -> list[Suite]:
-    from actorio.bench.suites import NAMES, load_suite
+    from actorio.bench.suites import NAMES, OPTIONAL, load_suite
 
+    known = [*NAMES, *OPTIONAL]
     for name in names:
-        if name not in NAMES:
-            raise click.UsageError(f"there is no suite {name!r}; there are {', '.join(NAMES)}")
+        if name not in known:
+            raise click.UsageError(f"there is no suite {name!r}; there are {', '.join(known)}")
     try:
-        return [load_suite(name) for name in NAMES if not names or name in names]
+        return [load_suite(name) for name in known if name in (names or NAMES)]
     except ModuleNotFoundError as error:
         raise _missing(error) from error
 
@@ -105,6 +114,12 @@ def _missing(error: ModuleNotFoundError) -> click.ClickException:
     return click.ClickException(
         f"the benchmarks need {error.name}, which is not installed: pip install 'actorio-node[bench]'"
     )
+
+
+def _plan(effort: Effort, against: str | None, calls: int | None) -> Plan:
+    from actorio.bench.suite import Plan
+
+    return Plan(effort, tuple(_rivals(against)), calls=calls)
 
 
 def _rivals(text: str | None) -> list[str]:
@@ -151,12 +166,12 @@ def _check_places(json_file: Path | None, html: Path | None, png: Path | None) -
 # --- what is done ---------------------------------------------------------------------------------------------------
 
 
-def _measure(suites: list[Suite], rivals: list[str], effort: Effort, path: Path) -> tuple[Results, int]:
+def _measure(suites: list[Suite], plan: Plan, path: Path) -> tuple[Results, int]:
     from actorio.bench.progress import shown
     from actorio.bench.results import save
     from actorio.bench.running import Run
 
-    run = Run(effort, rivals, lambda results: save(results, path))
+    run = Run(plan, lambda results: save(results, path))
     code = 0
     try:
         with shown(len(suites)) as show:
