@@ -37,6 +37,7 @@ PURE_FILES = {
     "_store/layout.py": frozenset(),
     "_caller/lines.py": frozenset(),
     "_model/concurrency.py": frozenset(),
+    "bench/latency.py": frozenset(),
     "cli/wait_graph.py": frozenset(),
     "cli/wait_lines.py": frozenset(),
     "_worker/mailbox.py": frozenset(),

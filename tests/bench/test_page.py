@@ -1,0 +1,88 @@
+import re
+
+import pytest
+
+from actorio.bench.page import fill, main
+from actorio.bench.results import Machine, Measurement, Results, save
+
+MACHINE = Machine(
+    system="Linux 6.1", processor="x86_64", processors=2, memory_gib=7.6, load=0.1, python="3.11.7", versions={}
+)
+
+
+def measured(kind, at, value, metric="throughput", unit="1/s"):
+    return Measurement(
+        suite="concurrency",
+        case="sleep",
+        kind=kind,
+        at=at,
+        contender="actorio",
+        metric=metric,
+        unit=unit,
+        better="more",
+        values=[value],
+    )
+
+
+RESULTS = Results(
+    machine=MACHINE,
+    began="2026-01-02T03:04:05+00:00",
+    effort="quick",
+    measurements=[
+        measured("threaded", 1000, 12345.6),
+        measured("threaded", 1, 47.61),
+        measured("async", 1, 0.125),
+        measured("async", 1, 21.0, "p99", "ms"),
+    ],
+    skipped=[],
+)
+PAGE = "# Title\n\nwords\n\n<!-- figures: {} -->\nold\n<!-- end of figures -->\n\nmore words\n"
+
+
+def test_a_table_stands_between_the_marks_and_the_words_stay():
+    assert fill(PAGE.format("concurrency sleep throughput"), RESULTS) == (
+        "# Title\n\nwords\n\n<!-- figures: concurrency sleep throughput -->\n\n"
+        "| at a time | threaded: calls a second | async: calls a second |\n"
+        "| ---: | ---: | ---: |\n"
+        "| 1 | 47.6 | 0.12 |\n"
+        "| 1,000 | 12,346 | \N{EN DASH} |\n"
+        "\n<!-- end of figures -->\n\nmore words\n"
+    )
+
+
+def test_columns_say_their_unit_and_stand_metric_by_metric():
+    head = fill(PAGE.format("concurrency sleep throughput p99"), RESULTS).splitlines()[6]
+    assert re.findall(r"(\w+: [\w ,]+) \|", head) == [
+        "threaded: calls a second",
+        "async: calls a second",
+        "threaded: p99, ms",
+        "async: p99, ms",
+    ]
+
+
+def test_filling_again_changes_nothing():
+    once = fill(PAGE.format("concurrency sleep throughput") + PAGE.format("machine"), RESULTS)
+    assert fill(once, RESULTS) == once
+    assert "x86_64, 2 processors, 8 GiB, Linux 6.1, Python 3.11.7; 2026-01-02, `--effort quick`." in once
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ("no marks", "no marks"),
+        (PAGE.format("concurrency sleep throughput joy"), "no joy"),
+        (PAGE.format("concurrency nap p99"), "no p99"),
+        (PAGE.format("concurrency sleep"), "no metric"),
+    ],
+)
+def test_a_page_that_cannot_be_filled_is_refused(page, reason):
+    with pytest.raises(ValueError, match=reason):
+        fill(page, RESULTS)
+
+
+def test_a_page_is_filled_from_a_file_of_results(tmp_path):
+    save(RESULTS, tmp_path / "results.json")
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.format("concurrency sleep p99"), encoding="utf-8")
+    main([str(tmp_path / "results.json"), str(page)])
+    assert page.read_text(encoding="utf-8") == fill(PAGE.format("concurrency sleep p99"), RESULTS)
