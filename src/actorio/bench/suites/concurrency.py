@@ -128,7 +128,7 @@ class Amount:
 AMOUNTS: dict[Effort, Amount] = {
     "smoke": Amount((1, 4), 1, 0.02, 3),
     "quick": Amount((1, 4, 16, 64, 256, 1000), 2, 0.1, 8),
-    "full": Amount((1, 4, 16, 64, 256, 1000), 5, 0.2, 20),
+    "full": Amount((1, 4, 16, 64, 256, 1000), 5, 0.15, 20),
 }
 
 
