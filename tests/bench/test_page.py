@@ -63,7 +63,10 @@ def test_columns_say_their_unit_and_stand_metric_by_metric():
 def test_filling_again_changes_nothing():
     once = fill(PAGE.format("concurrency sleep throughput") + PAGE.format("machine"), RESULTS)
     assert fill(once, RESULTS) == once
-    assert "x86_64, 2 processors, 8 GiB, Linux 6.1, Python 3.11.7; 2026-01-02, `--effort quick`." in once
+    assert (
+        "x86_64, 2 processors, 8 GiB, Linux 6.1, Python 3.11.7; 2026-01-02, `--effort quick`, load 0.1 when it began."
+        in once
+    )
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def _machine(results: Results) -> str:
     processors = "one processor" if machine.processors == 1 else f"{machine.processors} processors"
     return (
         f"{machine.processor}, {processors}, {machine.memory_gib:.0f} GiB, {machine.system}, Python {machine.python}; "
-        f"{results.began[:10]}, `--effort {results.effort}`."
+        f"{results.began[:10]}, `--effort {results.effort}`, load {machine.load:.1f} when it began."
     )
 
 
