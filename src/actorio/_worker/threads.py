@@ -75,10 +75,11 @@ class ThreadDispatcher:
         self._meter = Meter()
         # Calls that have been admitted and that no thread has taken yet, oldest first.
         self._admitted: deque[Delivered] = deque()
-        # One entry for each call that arrived so: it wakes a thread. A busy thread may be quicker to take the call;
-        # the one that was woken then finds nothing and waits again. Small methods so run in one thread, one after
-        # the other, and do not pay for the change of threads.
+        # An entry wakes a thread, which wakes the next one if there are calls for it: one at a time. A busy thread may
+        # be quicker to take a call; the one that was woken then finds nothing and waits again. Small methods so run in
+        # one thread, one after the other, and do not pay for changes of threads.
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_waking = False
         self._threads = 1
         # A thread with nothing to do looks out for the next call itself for a moment: no change of threads then.
         self.lookout = LoopLookout(loop) if lookout is None else lookout
@@ -116,29 +117,27 @@ class ThreadDispatcher:
                 if not self._is_closed and self.intake.offer(call):
                     admitted.append(call)
             self._admitted += admitted
-        self._wake(len(admitted))
+            self._wake()
 
-    def _wake(self, calls: int) -> None:
-        for _ in range(calls):
+    def _wake(self) -> None:
+        """Sees to it that calls which have been admitted are taken. With the lock."""
+        if self._admitted and not self._is_waking:
+            self._is_waking = True
             self._wakes.put(None)
         if self._threads < self.intake.mailbox.running + self._resting:
             self._add_threads()
 
     def _add_threads(self) -> None:
-        with self._lock:
-            before = self._threads
-            self._threads = max(before, self.intake.mailbox.running + self._resting)
-            names = [f"actor-{number}" for number in range(before + 1, self._threads + 1)]
-        for name in names:
+        before = self._threads
+        self._threads = max(before, self.intake.mailbox.running + self._resting)
+        for name in [f"actor-{number}" for number in range(before + 1, self._threads + 1)]:
             threading.Thread(target=self.work, name=name, daemon=True).start()
 
     def _start_all(self, calls: Iterable[Delivered]) -> None:
         """Has calls started that waited for something else than the end of another."""
         with self._lock:
-            before = len(self._admitted)
             self._admitted += () if self._is_closed else calls
-            started = len(self._admitted) - before
-        self._wake(started)
+            self._wake()
 
     def revoke(self, call: Delivered) -> bool:
         """See `early.Dispatcher`."""
@@ -170,7 +169,7 @@ class ThreadDispatcher:
             following = self.intake.ended(call) if isinstance(call, Delivered) else ()
             self._resting += 1
             self._admitted += following
-        self._wake(len(following))
+            self._wake()
         try:
             with around:
                 yield
@@ -210,7 +209,10 @@ class ThreadDispatcher:
         """Waits until a call may have been admitted."""
         self._wakes.get()
         with self._lock:
-            return self._admitted.popleft() if self._admitted else None
+            self._is_waking = False
+            call = self._admitted.popleft() if self._admitted else None
+            self._wake()
+        return call
 
     def _look_out(self) -> Delivered | None:
         """Watches the callers for a moment, in the place of the loop; returns a call that has come."""
@@ -279,9 +281,9 @@ class ThreadDispatcher:
                 # At the end: those that were admitted before it must not be overtaken.
                 self._admitted += following
             call = self._admitted.popleft() if self._admitted else None
-        if len(following) > 1:
-            # Its end may have made room in several groups, and this thread takes one.
-            self._wake(len(following) - 1)
+            if len(following) > 1:
+                # Its end may have made room in several groups, and this thread takes one.
+                self._wake()
         return call
 
     def finish(self, patience: float) -> None:
