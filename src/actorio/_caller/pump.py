@@ -174,11 +174,8 @@ class Pump:
 
     def _poll_for(self, result: PendingResult, began: float) -> None:
         """Looks for a result again and again, for a moment. Whoever else completes it need not wake this thread."""
-        poll = self._poller.poll
         while result.state == PENDING and time.monotonic() - began < SECONDS:
-            ready = poll(0)
-            if ready:
-                self._read(ready)
+            self._read(self._ready(0))
 
     def _sleep_for(self, result: PendingResult, gate: InterruptGate) -> None:
         result.add_callback(self._leader_waker)
@@ -241,15 +238,19 @@ class Pump:
         gate.is_open = True
         if gate.pending is not None:
             gate.deliver()
+        ready = self._ready(timeout)
+        gate.is_open = False
+        self._read(ready)
+
+    def _ready(self, timeout: float | None) -> list[tuple[int, int]]:
+        """Returns the descriptors where something has happened."""
         try:
-            ready = self._poller.poll(timeout)
+            return self._poller.poll(timeout)
         except (OSError, ValueError):
             if self._is_closed:
                 # By a signal handler that has run just now.
-                return
+                return []
             raise
-        gate.is_open = False
-        self._read(ready)
 
     def _read(self, ready: list[tuple[int, int]]) -> None:
         for fd, events in ready:
@@ -265,8 +266,7 @@ class Pump:
 
     def _poll(self, began: float) -> bool:
         """Looks again and again for a moment; reads what has come, and returns whether anything has."""
-        poll = self._poller.poll
-        while not (ready := poll(0)):
+        while not (ready := self._ready(0)):
             if time.monotonic() - began > SECONDS:
                 return False
         self._read(ready)
