@@ -1,8 +1,8 @@
 """Calls that end early: nobody wants them any more, or their time is up.
 
 A call that waits is answered at once and never begins. One that runs is asked to end, and its answer says that it has
-ended; when that takes too long it is answered all the same, and what goes on is logged. Everything here runs in the
-thread of the loop that reads the actor's mailbox.
+ended; when that takes too long it is answered all the same, and what goes on is logged. Everything here but `expect`
+and `answer` runs in the thread of the loop that reads the actor's mailbox.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
@@ -74,6 +75,8 @@ class EarlyEnds:
         # Those from which calls with a deadline have come, and the earliest deadline of those that are not over.
         self._connections: set[Connection] = set()
         self._next = _NEVER
+        # Guards these two: threads that look out for calls expect them, too.
+        self._lock = threading.Lock()
         self._alarm: asyncio.TimerHandle | None = None
 
     def on_cancel(self, connection: Connection, note: Cancel) -> None:
@@ -125,29 +128,35 @@ class EarlyEnds:
     # --- deadlines ----------------------------------------------------------------------------------------------
 
     def expect(self, call: Delivered) -> None:
-        """Ends a call when its time is up, if it has not ended by then."""
-        self._connections.add(call.connection)
-        if call.deadline < self._next:
+        """Ends a call when its time is up, if it has not ended by then. In any thread; it is owed an answer already."""
+        with self._lock:
+            self._connections.add(call.connection)
+            if call.deadline >= self._next:
+                return
             self._next = call.deadline
-            self._set_alarm(self._next - monotonic())
+        self._loop.call_soon_threadsafe(self._set_alarm)
 
-    def _set_alarm(self, seconds: float) -> None:
+    def _set_alarm(self, pause: float = 0.0) -> None:
+        """Rings when the next call has run out of time, and not before so many seconds have passed."""
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = self._loop.call_later(max(0.0, seconds), self._ring)
+            self._alarm = None
+        if self._next < _NEVER:
+            self._alarm = self._loop.call_later(max(pause, self._next - monotonic()), self._ring)
 
     def _ring(self) -> None:
         """Ends what has run out of time, and comes back when the next call does."""
         began = monotonic()
-        for call in self._with_deadlines():
+        with self._lock:
+            calls = self._with_deadlines()
+        for call in calls:
             if call.deadline <= began:
                 self._expire(call)
-        self._connections = {each for each in self._connections if each.is_open() or each.peer.owed}
-        self._next = min((call.deadline for call in self._with_deadlines() if call.reason is None), default=_NEVER)
-        if self._next < _NEVER:
-            # Looking costs time for each call: it is to be a small part of it.
-            now = monotonic()
-            self._set_alarm(max(self._next - now, _SHARE * (now - began)))
+        with self._lock:
+            self._connections = {each for each in self._connections if each.is_open() or each.peer.owed}
+            self._next = min((call.deadline for call in self._with_deadlines() if call.reason is None), default=_NEVER)
+        # Looking costs time for each call: it is to be a small part of it.
+        self._set_alarm(_SHARE * (monotonic() - began))
 
     def _expire(self, call: Delivered) -> None:
         try:

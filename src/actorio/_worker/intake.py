@@ -70,7 +70,10 @@ class Intake:
         )
 
     def offer(self, call: Delivered) -> bool:
-        """Takes a call; returns True when it starts now. In the loop's thread."""
+        """Takes a call; returns True when it starts now.
+
+        In the loop's thread; in another one only a call for which the mailbox has simply room.
+        """
         request = call.request
         call.connection.peer.owed[request.id] = call
         way = request.way

@@ -306,6 +306,9 @@ class _Life:
             self._is_interruptible = True
             if not self._is_stop_asked:
                 dispatcher.work()
+        # Where it was interrupted it may have had the watch.
+        with suppress(RuntimeError):
+            lookout.give_back()
         self._end_by_signal()
 
     def _end_by_signal(self) -> NoReturn:

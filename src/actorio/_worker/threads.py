@@ -102,10 +102,10 @@ class ThreadDispatcher:
     def on_requests(self, connection: Connection, requests: list[tuple[Inbound, Payload]]) -> None:
         """Takes a batch of requests, in order. In the loop's thread."""
         admitted = []
-        if self._idle_since:
+        idle_since, self._idle_since = self._idle_since, 0.0
+        if idle_since:
             # A thread had nothing to do, and has it from now on.
-            self._habit.waited(time.monotonic() - self._idle_since, polled=self._has_polled)
-            self._idle_since = 0.0
+            self._habit.waited(time.monotonic() - idle_since, polled=self._has_polled)
         with self._lock:
             self._meter.arrived += len(requests)
             for request, payload in requests:
@@ -216,57 +216,49 @@ class ThreadDispatcher:
 
     def _look_out(self) -> Delivered | None:
         """Watches the callers for a moment, in the place of the loop; returns a call that has come."""
-        self._idle_since, self._has_polled = time.monotonic(), False
+        began = time.monotonic()
+        self._idle_since, self._has_polled = began, False
         if not self._habit.polls or self._admitted or not self.lookout.take():
             return None
         self._has_polled = True
-        for_loop: Callable[[], object] | None = None
+        rest: Callable[[], object] | None = None
         try:
-            call, for_loop = self._watch()
+            call, rest = self._watch(began)
         finally:
-            if for_loop is None:
-                self.lookout.give_back()
-        if for_loop is not None:
-            self._loop.call_soon_threadsafe(self._leave_to_loop, for_loop)
+            self.lookout.give_back(rest)
         return call
 
-    def _leave_to_loop(self, action: Callable[[], object]) -> None:
-        """Does in the loop's thread what must be done there, before anything else is read."""
-        try:
-            action()
-        finally:
-            self.lookout.give_back()
-
-    def _watch(self) -> tuple[Delivered | None, Callable[[], object] | None]:
+    def _watch(self, began: float) -> tuple[Delivered | None, Callable[[], object] | None]:
         """Polls for a moment; returns a call that may run, or what is left to the loop's thread to do."""
-        poll, began = self.lookout.poll, self._idle_since
-        while not (ready := poll()):
-            if time.monotonic() - began > SECONDS:
+        poll = self.lookout.poll
+        while (connection := poll()) is None:
+            if self._admitted or time.monotonic() - began > SECONDS:
                 return None, None
         self._habit.waited(time.monotonic() - began, polled=True)
         self._idle_since = 0.0
-        # Should there be more, the loop sees them as well.
-        connection = ready[0]
         try:
             requests = connection.receive()
         except BlockingIOError:
             return None, None
         except CUT_OFF as error:
             return None, functools.partial(connection.break_off, error)
-        if len(requests) == 1 and self.intake.mailbox.has_simply_room():
-            request, payload = requests[0]
-            if type(request) is Call:
-                return self._admit(connection, request, payload), None
-        return None, functools.partial(connection.handle, requests)
+        call = None
+        if len(requests) == 1 and not connection.peer.notes:
+            call = self._admit(connection, *requests[0])
+        return call, None if call is not None else functools.partial(connection.handle, requests)
 
-    def _admit(self, connection: Connection, request: Call, payload: Payload) -> Delivered | None:
-        """Takes a call that has come alone; returns the one to go on with."""
+    def _admit(self, connection: Connection, request: Inbound, payload: Payload) -> Delivered | None:
+        """Takes a call that has come alone, if it simply starts: whatever else may happen is for the loop's thread."""
+        if type(request) is not Call or (request.way is not None and (request.way.group or request.way.priority)):
+            return None
         with self._lock:
+            if self._is_closed or self._admitted or not self.intake.mailbox.has_simply_room():
+                return None
             self._meter.arrived += 1
             call = Delivered(connection, request, payload)
-            if not self._is_closed and self.intake.offer(call):
-                self._admitted.append(call)
-            return self._admitted.popleft() if self._admitted else None
+            if not self.intake.offer(call):
+                raise AssertionError("there was room, and this thread holds the lock")
+            return call
 
     def _next(self, ended: Delivered) -> Delivered | None:
         """Says that a call has ended; returns the one to go on with, None when none waits."""
