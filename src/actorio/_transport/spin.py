@@ -55,10 +55,12 @@ class Habit:
     def waited(self, seconds: float, *, polled: bool) -> None:
         """A wait has ended that was begun by polling, or by falling asleep."""
         seconds = min(seconds, _LONG)
+        # What a trial finds takes the place of what the one before has found.
+        weight = _WEIGHT if self._count else 1.0
         if polled:
-            self._awake += (seconds - self._awake) * _WEIGHT
+            self._awake += (seconds - self._awake) * weight
         else:
-            self._asleep += (seconds - self._asleep) * _WEIGHT
+            self._asleep += (seconds - self._asleep) * weight
         self._count -= 1
         if -_TRIAL < self._count < 0:
             return
