@@ -247,6 +247,29 @@ def test_a_child_of_an_actor_neither_cleans_up_nor_answers_in_its_name(leaks):
     assert leaks() == []
 
 
+def test_an_actor_goes_on_though_a_child_has_closed_all_that_it_inherited(leaks):
+    lines = output_of(
+        FORKING
+        + """
+    def close_all():
+        def end():
+            os.closerange(3, 1024)
+            os._exit(7)
+        # While others wait to be read, and while a thread may look out for them.
+        return fork_and(end)
+
+    actorio.init(log_to_driver=False)
+    for kind in kinds:
+        actor = kind.remote()
+        codes = [actorio.get(actor.run.remote(close_all)) for _ in range(5)]
+        codes += actorio.get([actor.run.remote(close_all) for _ in range(5)])
+        print(set(codes), [actorio.get(actor.run.remote(lambda: 3)) for _ in range(50)] == [3] * 50)
+    """
+    )
+    assert lines == ["{7} True"] * 3
+    assert leaks() == []
+
+
 def test_a_child_of_an_actor_has_none_of_its_connections(leaks):
     lines = output_of(
         FORKING
