@@ -51,9 +51,10 @@ class Lane:
             self.results.pop(0).complete()
 
     def close(self):
-        self._pump.forget(self)
-        self.ours.close()
-        self.sock.close()
+        if self.sock.fileno() >= 0:
+            self._pump.forget(self)
+            self.ours.close()
+            self.sock.close()
 
 
 class Habit:
@@ -132,10 +133,8 @@ def test_ctrl_c_that_comes_with_a_result_loses_neither(pump, lane):
 @pytest.mark.parametrize("looks", [0, 3])
 def test_a_signal_handler_may_end_the_session_while_it_is_polled(pump, lane, looks):
     result = Result()
-    before = signal.signal(signal.SIGALRM, lambda *_: (result.complete(), pump.close()))
-    pump._poller = Poller(
-        pump._poller, *[lambda: None] * looks, lambda: signal.raise_signal(signal.SIGALRM)
-    )
+    before = signal.signal(signal.SIGALRM, lambda *_: (lane.close(), result.complete(), pump.close()))
+    pump._poller = Poller(pump._poller, *[lambda: None] * looks, lambda: signal.raise_signal(signal.SIGALRM))
     try:
         assert pump.wait_for_one(result)
     finally:
@@ -164,9 +163,13 @@ def test_whoever_follows_leads_when_the_one_who_polled_has_its_result(pump, lane
     leader = threading.Thread(target=lead)
     leader.start()
     assert looked.wait(PATIENCE)
-    waiter = Waiter(1, pump)
-    second.add_callback(waiter)
-    follower = threading.Thread(target=pump.wait, args=(waiter, None))
+
+    def follow():
+        waiter = Waiter(pump, 1, fails_fast=False)
+        second.add_callback(waiter)
+        pump.wait(waiter, None)
+
+    follower = threading.Thread(target=follow)
     follower.start()
     lane.ours.send(b"1")
     leader.join(PATIENCE)
