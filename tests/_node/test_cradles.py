@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.descriptors import is_open
 
-from actorio._node.cradles import Cradle, Cradles, _runs, is_alive
+from actorio._node.cradles import Cradle, Cradles, is_alive, runs
 
 
 @pytest.fixture
@@ -62,20 +62,21 @@ def test_a_child_closes_exactly_what_it_has_inherited(pipes):
         kept += ends
         cradles.keep(f"{number}", Cradle(b"", ends, 1))
         strangers += pipes()
-    cradles.close_inherited()
+    for low, high in runs(cradles.descriptors()):
+        os.closerange(low, high)
     assert not any(map(is_open, kept))
     assert all(map(is_open, strangers))
 
 
 def test_there_may_be_nothing_to_inherit():
-    Cradles().close_inherited()
+    assert not list(runs(Cradles().descriptors()))
 
 
 @given(st.sets(st.integers(0, 60)))
 def test_runs_hold_each_number_once_and_no_other_and_do_not_touch(numbers):
-    runs = list(_runs(numbers))
-    assert [each for low, high in runs for each in range(low, high)] == sorted(numbers)
-    assert all(high < low for (_, high), (low, _) in itertools.pairwise(runs))
+    found = list(runs(numbers))
+    assert [each for low, high in found for each in range(low, high)] == sorted(numbers)
+    assert all(high < low for (_, high), (low, _) in itertools.pairwise(found))
 
 
 @pytest.mark.parametrize(("owners", "are_missed"), [([], False), ([0], True), (["here"], True), (["gone"], False)])

@@ -17,7 +17,7 @@ from actorio._caller.holdings import Holdings
 from actorio._caller.ledger import is_value
 from actorio._caller.loss import Losses
 from actorio._caller.pending import HERE, PENDING, VALUE, PendingResult, result_of, results_of
-from actorio._caller.sharing import Sharing
+from actorio._caller.sharing import Sharing, identify
 from actorio._caller.tasks import Tasks
 from actorio._caller.waiting import is_of_threads, wait_until_done
 from actorio._caller.waits import waiting_for
@@ -87,6 +87,11 @@ class CallerRuntime:
         # On the way of every call: as attributes they take a step less.
         self.call, self.call_in, self.run_task = self.calls.call, self.calls.call_in, self.tasks.run
         self.stream, self.stream_task = self.calls.stream, self.tasks.stream
+
+    def settle(self, home: Home) -> None:
+        """Becomes the runtime of the process that was forked from the one where it was made."""
+        self._maker.home = home
+        identify()
 
     def node(self) -> NodeClient:
         """Returns the connection to the node, made when first needed.

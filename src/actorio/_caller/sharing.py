@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from actorio._wire.messages import Message
 
 
+def identify() -> None:
+    """Gives this process an identity of its own among those that make references."""
+    HERE.identity = os.urandom(16)
+
+
 class Sharing:
     """What this process shares with others.
 
@@ -49,7 +54,7 @@ class Sharing:
         self._is_closed = False
         # Guards the server while it is made.
         self._lock = threading.Lock()
-        HERE.identity = os.urandom(16)
+        identify()
         HERE.export, HERE.export_flow = self.export, self.export_flow
 
     def is_needed(self) -> bool:

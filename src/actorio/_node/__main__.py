@@ -67,6 +67,10 @@ def _start(entry: str) -> NoReturn:
 def _be_zygote(config: boot.Boot, entry: ModuleType, sock: socket.socket) -> NoReturn:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        # Nobody writes to it any more; actors have it, too.
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
         address = f"{config.directory}/{ADOPTION}"
         unlink(address)
         Zygote(config, entry, sock, listen(address)).run()

@@ -44,14 +44,13 @@ class Cradles:
         """Is there a detached actor, or one whose owner lives?"""
         return any(not cradle.owner_pid or is_alive(cradle.owner_pid) for cradle in self.by_id.values())
 
-    def close_inherited(self) -> None:
-        """In a child: closes its copies of all descriptors, in as few system calls as possible."""
-        for low, high in _runs(fd for cradle in self.by_id.values() for fd in cradle.descriptors):
-            os.closerange(low, high)
+    def descriptors(self) -> list[int]:
+        """Returns all that is kept."""
+        return [fd for cradle in self.by_id.values() for fd in cradle.descriptors]
 
 
-def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yields the half-open ranges that the numbers form."""
+def runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yields the half-open ranges that the numbers form: descriptors are closed so in few system calls."""
     low = high = -1
     for number in sorted(numbers):
         if number != high:

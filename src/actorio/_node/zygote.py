@@ -16,12 +16,13 @@ import sys
 import time
 import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from actorio._node.boot import encode as encode_boot
-from actorio._node.cradles import Cradle, Cradles, is_alive
+from actorio._node.cradles import Cradle, Cradles, is_alive, runs
 from actorio._transport.descriptors import close_all
 from actorio._transport.directories import remove_session
+from actorio._transport.signals import set_handler
 from actorio._transport.sockets import accept, receive, send_all
 from actorio._wire.frames import ProtocolError
 from actorio._wire.messages import (
@@ -97,10 +98,8 @@ class Zygote:
     def run(self) -> None:
         """Serves the node until the session is over; then ends every actor and removes the session's directory."""
         self._send(Ready(self._preload()))
-        # Code that has run once in the template is shared by all actors in its final, specialised form.
-        self._entry.warm_up(self._boot.surroundings)
-        self._plugs = _plug_holes()
-        gc.freeze()
+        if fork_is_safe():
+            self._become_template()
         self._watch_children()
         self._poll = select.poll()
         for descriptor in (self._wake_read, self._adoption.fileno()):
@@ -118,6 +117,17 @@ class Zygote:
             except BaseException as error:  # a user's module may raise anything
                 return f"init(preload=...) could not import {name!r}: {type(error).__name__}: {error}"
         return ""
+
+    def _become_template(self) -> None:
+        """Does once what every actor would have to do."""
+        try:
+            self._entry.warm_up(self._boot.surroundings, self._boot.directory)
+        except Exception:
+            # Without it, actors cost more. Modules that a user has preloaded may have changed anything.
+            traceback.print_exc()
+        self._plugs = _plug_holes()
+        self._entry.prepare(self._boot.directory)
+        gc.freeze()
 
     def _watch_children(self) -> None:
         os.set_blocking(self._wake_write, False)
@@ -233,6 +243,9 @@ class Zygote:
 
     def _fork(self, own: list[int], reading: list[int], gpus: str | None) -> int:
         zygote = os.getpid()
+        listener, birth, stdout, stderr = own
+        # Found out here, where the code is warm and what it writes is written once.
+        unwanted = list(runs([stdout, stderr, *reading, *self._own_descriptors()]))
         # The actor lets SIGTERM through when it is ready for a graceful end.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
@@ -247,37 +260,36 @@ class Zygote:
                 os.setpgid(pid, pid)
             return pid
         try:
-            self._become_actor(zygote, reading, gpus, *own)
+            self._become_actor(zygote)
+            os.dup2(stdout, 1)
+            os.dup2(stderr, 2)
+            for low, high in unwanted:
+                os.closerange(low, high)
+            self._entry.run(listener, birth, gpus)
         except BaseException:  # the child must never return into the zygote's work
             traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(1)
 
-    def _become_actor(  # noqa: PLR0917  # one descriptor each
-        self, zygote: int, reading: list[int], gpus: str | None, listener: int, birth: int, stdout: int, stderr: int
-    ) -> NoReturn:
+    def _own_descriptors(self) -> list[int]:
+        """Returns what an actor must not have of this process's."""
+        own = [self._wake_read, self._wake_write, self._adoption.fileno(), self._boot.lock, *self._descriptors]
+        if self._sock is not None:
+            own.append(self._sock.fileno())
+        return own + self._cradles.descriptors()
+
+    def _become_actor(self, zygote: int) -> None:
+        """Puts away what is the zygote's. In the child, which keeps the objects whose descriptors it has closed."""
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        set_handler(signal.SIGCHLD, signal.SIG_DFL)
         if self._die_with_parent is not None:
             self._die_with_parent(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != zygote:
             # It was killed before the line above.
             os._exit(1)
-        os.dup2(stdout, 1)
-        os.dup2(stderr, 2)
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        close_all((stdout, stderr, null, *reading, self._wake_read, self._wake_write, *self._descriptors))
-        self._cradles.close_inherited()
-        self._adoption.close()
-        os.close(self._boot.lock)
-        if self._sock is not None:
-            self._sock.close()
         gc.enable()
-        self._entry.run(listener, birth, gpus)
-        raise AssertionError("an actor's life does not return")
 
     # --- ending -------------------------------------------------------------------------------------------------
 

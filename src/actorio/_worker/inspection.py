@@ -45,6 +45,7 @@ _KEPT = 512
 _TINY = 0.0005
 _SKIPPED = 15
 _DEEPEST = 100
+_TO_ITS_END = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 # Where a loop enters this package to read a question.
 _READS = "Connection._read"
 
@@ -233,11 +234,22 @@ def dump_path(address: str) -> str:
     return f"{address}.stack"
 
 
-def install_stack_dump(path: str) -> None:
+def install_stack_dump(path: str) -> int:
     """Has `DUMP_SIGNAL` write all threads' stacks to the end of a file; without it where the file cannot be made.
 
-    The signal is handled in C, so neither a busy loop nor a call that never returns keeps the stacks back.
+    The signal is handled in C, so neither a busy loop nor a call that never returns keeps the stacks back. Returns the
+    file's descriptor, -1 when there is none.
     """
-    with suppress(OSError):
-        file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        faulthandler.register(DUMP_SIGNAL, file=file, all_threads=True, chain=False)
+    try:
+        file = os.open(path, _TO_ITS_END, 0o600)
+    except OSError:
+        return -1
+    faulthandler.register(DUMP_SIGNAL, file=file, all_threads=True, chain=False)
+    return file
+
+
+def remove_stack_dump(file: int) -> None:
+    """Undoes `install_stack_dump`."""
+    if file >= 0:
+        faulthandler.unregister(DUMP_SIGNAL)
+        os.close(file)

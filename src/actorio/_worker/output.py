@@ -55,11 +55,15 @@ class RecordForwarder(logging.Handler):
     """Hands logging records to the driver, through the node.
 
     It is the handler of last resort: an actor that configures logging itself gets what it configured.
+
+    Attributes:
+        label: the actor's class.
     """
 
-    def __init__(self, name: str, node: Callable[[], NodeClient]) -> None:
+    label = ""
+
+    def __init__(self, node: Callable[[], NodeClient]) -> None:
         super().__init__()
-        self._name = name
         self._node = node
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -75,12 +79,12 @@ class RecordForwarder(logging.Handler):
         if "actorio_call_id" not in extras:
             call = CURRENT_CALL.get()
             extras["actorio_call_id"] = "" if call is None else id_of(call)
-            extras["actorio_method"] = "" if call is None else call.title or f"{self._name}.{call.request.method}"
+            extras["actorio_method"] = "" if call is None else call.title or f"{self.label}.{call.request.method}"
             extras["actorio_traceparent"] = trace_here()[0]
 
     def _message(self, record: logging.LogRecord) -> Record:
         return Record(
-            label=self._name,
+            label=self.label,
             pid=os.getpid(),
             logger=record.name,
             level=record.levelno,
@@ -92,19 +96,32 @@ class RecordForwarder(logging.Handler):
         )
 
 
+class _Forwarding:
+    """Where records go."""
+
+    forwarder: Any = None
+
+
+_FORWARDING = _Forwarding()
+
+
 def forward_records(forwarder: RecordForwarder) -> None:
     """Hands on every record that no handler of this process takes. Libraries' null handlers take nothing."""
     logging.lastResort = forwarder
+    if _FORWARDING.forwarder is not None:
+        _FORWARDING.forwarder = forwarder
+        return
+    _FORWARDING.forwarder = forwarder
     call_handlers = logging.Logger.callHandlers
 
     def call_or_forward(logger: logging.Logger, record: logging.LogRecord) -> None:
         # Here, and not in a factory of records: a program may have its own.
-        forwarder.mark(record)
+        _FORWARDING.forwarder.mark(record)
         call_handlers(logger, record)
         handlers = _handlers_of(logger)
         # Without any handler the record has gone to the last resort already.
         if handlers and all(isinstance(handler, logging.NullHandler) for handler in handlers):
-            forwarder.handle(record)
+            _FORWARDING.forwarder.handle(record)
 
     # `logging.warning()` and its like configure logging by themselves where nobody has: here it is configured.
     logging.basicConfig = _explicit_only(logging.basicConfig)

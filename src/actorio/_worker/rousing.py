@@ -12,6 +12,9 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from actorio._transport.descriptors import close_all
+from actorio._transport.signals import set_handler
+
 if TYPE_CHECKING:
     import asyncio
     from types import FrameType
@@ -29,11 +32,17 @@ class Rouser:
     def __init__(self) -> None:
         self._sleeper = threading.get_ident()
         self._is_answered = True
-        self._heard, tell = os.pipe()
-        for end in (self._heard, tell):
+        self._heard, tell = self._pipe = os.pipe()
+        for end in self._pipe:
             os.set_blocking(end, False)
-        signal.signal(_KNOCK, self._answer)
+        set_handler(_KNOCK, self._answer)
         signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+
+    def close(self) -> None:
+        """Hears no more of signals. In the main thread, when its loop runs no more."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(_KNOCK, signal.SIG_DFL)
+        close_all(self._pipe)
 
     def listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begins to hear of signals."""

@@ -92,7 +92,11 @@ def forget_the_template() -> None:
     main.__dict__["__builtins__"] = __builtins__
     sys.modules["__main__"] = main
     sys.argv[:] = [""]
+
+
+def reseed() -> None:
+    """Has this process draw other random numbers than those that were forked from the same one."""
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
-        # Forked processes share the generator's state; Python's own reseeds itself.
+        # Python's own generator reseeds itself.
         numpy_random.seed()

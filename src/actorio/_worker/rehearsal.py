@@ -1,0 +1,128 @@
+"""What the template does before the first actor is forked from it: it lives actors' lives, up to their first call.
+
+What CPython writes when code runs for the first times (specialised instructions, look-ups and versions of types) is
+so written once, in the template, and shared by all actors. Each would otherwise write it into pages of its own, which
+costs time and memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+
+import cloudpickle
+
+from actorio._model.birth import Birth
+from actorio._model.context import CURRENT_CALL
+from actorio._model.definition import ClassDefinition
+from actorio._transport.loops import find_buffer, new_slim_loop
+from actorio._transport.sockets import connect, listen, unlink
+from actorio._wire.messages import Call, Farewell, encode
+from actorio._wire.payload import dumps
+from actorio._worker.executor import StopRequestedError
+from actorio._worker.inspection import dump_path
+from actorio._worker.life import Life
+from actorio._worker.rousing import Rouser
+
+# CPython specialises a function when it has run eight times.
+_ROUNDS = 10
+# What methods are called with.
+_ONE, _NOTHING = dumps(((1,), {})), dumps(((), {}))
+
+
+def rehearse(surroundings: bytes, directory: str) -> None:
+    """Lives lives. In the only thread of the template, and leaves no other, no loop and no open file.
+
+    Args:
+        surroundings: those that the template has settled in.
+        directory: the session's.
+    """
+    with suppress(ImportError, OSError, AttributeError):
+        find_buffer()
+    address = f"{directory}/rehearsal"
+    births = [_birth_of(kind, address, surroundings) for kind in _kinds()]
+    for _ in range(_ROUNDS):
+        for birth in births:
+            _live(Birth.decode(birth), address)
+    CURRENT_CALL.set(None)
+
+
+def _kinds() -> tuple[type, type]:
+    """Returns what the lives are of; local classes, which are pickled by value as those of programs are."""
+
+    class Plain:
+        def __init__(self, value: object) -> None:
+            self.value = value
+
+        def method(self, value: object) -> object:
+            return value
+
+        def stop(self) -> None:
+            raise StopRequestedError
+
+    class Coroutine:
+        def __init__(self, value: object) -> None:
+            self.value = value
+
+        async def method(self, value: object) -> object:
+            return value
+
+        async def stop(self) -> None:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.stop)
+
+    return Plain, Coroutine
+
+
+def _birth_of(kind: type, address: str, surroundings: bytes) -> bytes:
+    definition = ClassDefinition.of(kind)
+    return Birth(
+        actor_id="",
+        name=definition.name,
+        address=address,
+        session="",
+        class_payload=cloudpickle.dumps(kind),
+        definition=dumps(definition),
+        arguments=dumps(((1,), {})),
+        is_async=definition.is_async,
+        max_concurrency=1,
+        allow_blocking_get=False,
+        stall_limit=1.0,
+        surroundings=surroundings,
+    ).encode()
+
+
+def _live(birth: Birth, address: str) -> None:
+    """Lives a life: a caller connects, calls a method, has the actor stop, and leaves in order."""
+    with listen(address) as listener, connect(address, blocking=True) as caller:
+        unlink(address)
+        caller.sendall(encode(Call(1, "method"), _ONE) + encode(Call(2, "stop"), _NOTHING) + encode(Farewell()))
+        life = Life(os.path.dirname(address))  # noqa: PTH120  # a string is what sockets take
+        life.furnish()
+        life.be(birth, listener, None)
+        unlink(dump_path(address))
+        (_live_on_loop if birth.is_async else _live_in_threads)(life)
+        life.forget()
+
+
+def _live_in_threads(life: Life) -> None:
+    rouser = Rouser()
+    dispatcher = life.start_in_threads(rouser)
+    with suppress(StopRequestedError):
+        dispatcher.work()
+    life.close_mailbox()
+    rouser.close()
+
+
+def _live_on_loop(life: Life) -> None:
+    loop = new_slim_loop()
+    asyncio.set_event_loop(loop)
+    loop.add_signal_handler(signal.SIGTERM, print)
+    loop.run_until_complete(life.start_on_loop(loop))
+    loop.run_forever()
+    life.server.close()
+    loop.remove_signal_handler(signal.SIGTERM)
+    asyncio.set_event_loop(None)
+    loop.close()
