@@ -67,6 +67,8 @@ class ActorMaker:
     def __init__(self, home: Home, node: Callable[[], NodeClient]) -> None:
         self.home = home
         self._node = node
+        # What was pickled last: mostly there are several actors of a class.
+        self._pickled: tuple[ClassDefinition | None, bytes] = (None, b"")
 
     def make(
         self,
@@ -146,7 +148,7 @@ class ActorMaker:
             address=f"{self.home.directory}/{actor_id[:16]}",
             session=self.home.session,
             class_payload=bytes(memoryview(class_payload)),
-            definition=dumps(definition),
+            definition=self._pickle(definition),
             arguments=bytes(memoryview(arguments)),
             is_async=definition.is_async,
             max_concurrency=limit,
@@ -159,6 +161,13 @@ class ActorMaker:
             rules=rules,
             cancel_grace=options.cancel_grace,
         )
+
+    def _pickle(self, definition: ClassDefinition) -> bytes:
+        last, data = self._pickled
+        if definition is not last:
+            data = dumps(definition)
+            self._pickled = definition, data
+        return data
 
     def _start(self, birth: Birth, create: Create, identity: ActorIdentity) -> bytes:
         node = self._node()

@@ -16,15 +16,12 @@ import signal
 import socket
 import sys
 import traceback
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from actorio._node import boot
 from actorio._node.zygote import ADOPTION, Zygote
 from actorio._transport.descriptors import raise_limit
 from actorio._transport.sockets import listen, unlink
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 
 def main() -> None:
@@ -37,26 +34,21 @@ def main() -> None:
         _rejoin(entry, mode[1], int(mode[2]))
     elif mode:
         config = boot.decode(sys.stdin.buffer.read())
-        _be_zygote(config, _preload(entry), socket.socket(fileno=int(mode[1])))
+        _be_zygote(config, entry, socket.socket(fileno=int(mode[1])))
     else:
         _start(entry)
 
 
-def _preload(entry: str) -> ModuleType:
-    """Imports what every actor needs."""
-    importlib.import_module("cloudpickle")
-    return importlib.import_module(entry)
-
-
 def _start(entry: str) -> NoReturn:
-    module = _preload(entry)
+    # What both need. The rest they import at the same time: what actors need is not in the node.
+    importlib.import_module("actorio._transport.loops")
     config = boot.decode(sys.stdin.buffer.read())
     ours, zygotes = socket.socketpair()
     pid = os.fork()
     if not pid:
         ours.close()
         os.close(config.listener)
-        _be_zygote(config, module, zygotes)
+        _be_zygote(config, entry, zygotes)
     zygotes.close()
     gc.enable()
     from actorio._node.server import serve  # not in the zygote, and so not in the actors
@@ -64,7 +56,7 @@ def _start(entry: str) -> NoReturn:
     serve(config, ours, pid, entry)
 
 
-def _be_zygote(config: boot.Boot, entry: ModuleType, sock: socket.socket) -> NoReturn:
+def _be_zygote(config: boot.Boot, entry: str, sock: socket.socket) -> NoReturn:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         # Nobody writes to it any more; actors have it, too.
@@ -73,7 +65,8 @@ def _be_zygote(config: boot.Boot, entry: ModuleType, sock: socket.socket) -> NoR
         os.close(null)
         address = f"{config.directory}/{ADOPTION}"
         unlink(address)
-        Zygote(config, entry, sock, listen(address)).run()
+        adoption = listen(address)
+        Zygote(config, importlib.import_module(entry), sock, adoption).run()
     except KeyboardInterrupt:
         os._exit(130)
     except BaseException:

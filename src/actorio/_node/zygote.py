@@ -22,7 +22,7 @@ from actorio._node.boot import encode as encode_boot
 from actorio._node.cradles import Cradle, Cradles, is_alive, runs
 from actorio._transport.descriptors import close_all
 from actorio._transport.directories import remove_session
-from actorio._transport.signals import set_handler
+from actorio._transport.signals import DEFAULT, set_handler, set_mask
 from actorio._transport.sockets import accept, receive, send_all
 from actorio._wire.frames import ProtocolError
 from actorio._wire.messages import (
@@ -247,14 +247,14 @@ class Zygote:
         # Found out here, where the code is warm and what it writes is written once.
         unwanted = list(runs([stdout, stderr, *reading, *self._own_descriptors()]))
         # The actor lets SIGTERM through when it is ready for a graceful end.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        set_mask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
             pid = os.fork()
         except OSError:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+            set_mask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             raise
         if pid:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+            set_mask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             # Both do it, so that it is done for whoever comes first.
             with suppress(OSError):
                 os.setpgid(pid, pid)
@@ -283,7 +283,7 @@ class Zygote:
         """Puts away what is the zygote's. In the child, which keeps the objects whose descriptors it has closed."""
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
-        set_handler(signal.SIGCHLD, signal.SIG_DFL)
+        set_handler(signal.SIGCHLD, DEFAULT)
         if self._die_with_parent is not None:
             self._die_with_parent(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != zygote:
@@ -357,7 +357,7 @@ def _parent_death_signal() -> Callable[[int, int], object] | None:
         return None
     import ctypes  # only here, once, before any fork
 
-    prctl: Callable[[int, int], object] = ctypes.CDLL(None, use_errno=True).prctl
+    prctl: Callable[[int, int], object] = ctypes.CDLL(None).prctl
     return prctl
 
 

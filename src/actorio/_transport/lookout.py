@@ -12,6 +12,7 @@ from __future__ import annotations
 import select
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ class LoopLookout:
         Raises:
             RuntimeError: this thread does not have it.
         """
+
+    def let_go(self) -> None:
+        """Gives the watch back if this thread has it: it was interrupted, and may have been anywhere."""
 
     def poll(self) -> Connection | None:
         """Returns where something has arrived, if anywhere. In the thread that has the watch."""
@@ -88,6 +92,8 @@ class EpollLookout(LoopLookout):
             return False
         if self._rest:
             self._lock.release()
+            # It may have found the lock taken just now.
+            self._loop.call_soon_threadsafe(self._read)
             return False
         self._watch.modify(self._sockets.fileno(), 0)
         return True
@@ -101,6 +107,11 @@ class EpollLookout(LoopLookout):
         self._lock.release()
         if self._rest:
             self._loop.call_soon_threadsafe(self._read)
+
+    def let_go(self) -> None:
+        """See `LoopLookout`."""
+        with suppress(RuntimeError):
+            self.give_back()
 
     def poll(self) -> Connection | None:
         """See `LoopLookout`."""

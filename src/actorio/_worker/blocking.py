@@ -26,24 +26,22 @@ class BlockingGuard:
 
     Not while the constructor runs: it cannot await, and no call waits for it but those that must.
 
-    Args:
+    Attributes:
         name: the actor's class, for the error.
         is_forbidden: False for actors without a loop, and where the user has allowed it.
-
-    Attributes:
         tasks_thread: in a worker, returns the thread of the loop that asynchronous tasks share.
     """
 
-    def __init__(self, name: str, *, is_forbidden: bool) -> None:
-        self._name = name
-        self._is_forbidden = is_forbidden
+    def __init__(self) -> None:
+        self.name = ""
+        self.is_forbidden = False
         self._is_armed = False
         self._thread = threading.get_ident()
         self.tasks_thread: Callable[[], int | None] | None = None
 
     def arm(self) -> None:
         """Refuses from now on."""
-        self._is_armed = self._is_forbidden
+        self._is_armed = self.is_forbidden
 
     def check(self, function: str) -> None:
         """Called before a blocking wait.
@@ -53,9 +51,9 @@ class BlockingGuard:
         """
         if self._is_armed and threading.get_ident() == self._thread:
             raise RuntimeError(
-                f"{_words(function)} would block the event loop of the async actor {self._name}, and with it every "
+                f"{_words(function)} would block the event loop of the async actor {self.name}, and with it every "
                 f"other call: write {_instead_of(function)}. (A plain method can be made `async def`; "
-                f"{self._name}.options(allow_blocking_get=True) lets it through.)"
+                f"{self.name}.options(allow_blocking_get=True) lets it through.)"
             )
         if self.tasks_thread is not None and self.tasks_thread() == threading.get_ident():
             raise RuntimeError(

@@ -44,11 +44,14 @@ class Ending:
 
     Args:
         report: tells the node why, and waits until it knows.
+
+    Attributes:
+        actor_id: the actor's id.
+        class_name: its class, for texts.
     """
 
-    def __init__(self, actor_id: str, class_name: str, report: Callable[[DeathCertificate, float], None]) -> None:
-        self._actor_id = actor_id
-        self._class_name = class_name
+    def __init__(self, report: Callable[[DeathCertificate, float], None]) -> None:
+        self.actor_id = self.class_name = ""
         self._report = report
         self._lock = threading.Lock()
         self._is_claimed = False
@@ -61,7 +64,7 @@ class Ending:
 
     def say_why(self, cause: DeathCause, detail: str = "") -> None:
         """Tells the node, so that it neither wonders nor restarts the actor."""
-        certificate = DeathCertificate(self._actor_id, self._class_name, os.getpid(), cause, detail=detail)
+        certificate = DeathCertificate(self.actor_id, self.class_name, os.getpid(), cause, detail=detail)
         with suppress(Exception):
             self._report(certificate, _REPORT_TIMEOUT)
 
@@ -92,11 +95,11 @@ class Ending:
     def _complain(self, error: BaseException, way_here: BaseException | None) -> None:
         """Logs an error, without the exception by which the actor's code was left."""
         _cut_chain(error, way_here)
-        _logger.error("cleaning up at the end of %s failed:\n%s", self._class_name, remote_traceback(error))
+        _logger.error("cleaning up at the end of %s failed:\n%s", self.class_name, remote_traceback(error))
 
     def _watch(self) -> None:
         """Sees to it that cleaning up ends."""
-        timer = threading.Timer(_LIMIT, _cut_off, (self._class_name,))
+        timer = threading.Timer(_LIMIT, _cut_off, (self.class_name,))
         timer.daemon = True
         timer.start()
 

@@ -9,6 +9,8 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from actorio._transport.signals import handler_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,7 +36,7 @@ def be_an_actor(forget: Callable[[], object]) -> None:
     Args:
         forget: called in a forked child, to let go of the actor's connections.
     """
-    PROCESS.on_sigterm = signal.getsignal(signal.SIGTERM)
+    PROCESS.on_sigterm = handler_of(signal.SIGTERM)
     os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=lambda: _be_a_child(forget))
 
 

@@ -13,7 +13,7 @@ import functools
 import os
 import signal
 import threading
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorio._caller.creation import Home
@@ -31,8 +31,8 @@ from actorio._model.task_error import remote_traceback
 from actorio._transport.lookout import new_lookout
 from actorio._transport.loops import new_slim_loop
 from actorio._transport.serving import Server
+from actorio._transport.signals import set_handler, set_mask
 from actorio._transport.spin import LoopSpin
-from actorio._transport.signals import set_handler
 from actorio._worker import output
 from actorio._worker.blocking import BlockingGuard
 from actorio._worker.dispatcher import LoopDispatcher
@@ -71,18 +71,19 @@ class Life:
 
     birth: Birth
     listener: socket.socket
-    guard: BlockingGuard
-    ending: Ending
     server: Server
     _watch: StallWatch
     _mailbox_thread: threading.Thread
 
     def __init__(self, directory: str) -> None:
         self.gpus: str | None = None
+        self._directory = directory
         home = Home(directory, os.path.basename(directory), "", is_anonymous=True, stall_limit=0.0)  # noqa: PTH119
         self.runtime = CallerRuntime(
             home, lambda: NodeClient(directory, "actor", actor_id=self.birth.actor_id), self._around_blocking
         )
+        self.guard = BlockingGuard()
+        self.ending = Ending(self._report_end)
         self.executor: Executor | None = None
         self.dispatcher: LoopDispatcher | None = None
         # The loop of a threaded actor's mailbox.
@@ -115,10 +116,11 @@ class Life:
     def be(self, birth: Birth, listener: socket.socket, gpus: str | None) -> None:
         """Becomes the life of this actor. ``gpus`` are those that it may use; None: those of its maker."""
         self.birth, self.listener, self.gpus = birth, listener, gpus
-        self.guard = BlockingGuard(birth.name, is_forbidden=birth.is_async and not birth.allow_blocking_get)
-        directory = os.path.dirname(birth.address)  # noqa: PTH120  # a string is what sockets take
-        self.runtime.settle(Home(directory, birth.session, birth.namespace, birth.is_anonymous, birth.stall_limit))
-        self.ending = Ending(birth.actor_id, birth.name, self._report_end)
+        self.guard.name, self.guard.is_forbidden = birth.name, birth.is_async and not birth.allow_blocking_get
+        self.runtime.settle(
+            Home(self._directory, birth.session, birth.namespace, birth.is_anonymous, birth.stall_limit)
+        )
+        self.ending.actor_id, self.ending.class_name = birth.actor_id, birth.name
         self._records.label = birth.name
         reseed()
         take_over(birth.surroundings)
@@ -190,7 +192,7 @@ class Life:
     async def start_on_loop(self, loop: asyncio.AbstractEventLoop) -> LoopDispatcher:
         """Makes the instance, and begins to take calls."""
         # Not before the loop runs, which hears of signals from then on only.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        set_mask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         try:
             executor = self._load()
             args, kwargs = await _there(executor.arguments())
@@ -241,15 +243,15 @@ class Life:
         be_an_actor(self._forget_in_child)
         # Before the constructor: what the actor's own code does with signals comes after.
         rouser = Rouser()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        set_mask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         dispatcher = self.start_in_threads(rouser)
-        with suppress(StopRequestedError):
+        try:
             self._is_interruptible = True
             if not self._is_stop_asked:
                 dispatcher.work()
-        # Where it was interrupted it may have had the watch.
-        with suppress(RuntimeError):
-            lookout.give_back()
+        except StopRequestedError:
+            pass
+        dispatcher.lookout.let_go()
         self._end_by_signal()
 
     def start_in_threads(self, rouser: Rouser) -> ThreadDispatcher:

@@ -80,6 +80,7 @@ class Session:
             # Imported while the node's interpreter starts: together they take half of what they take in turn. So this
             # module itself imports little at its top.
             with _undoing(launch, self.directory):
+                import actorio._caller.runtime  # noqa: F401  # and this takes the longest
                 from actorio._model.errors import RaySystemError
                 from actorio.engines.output import OutputPrinter
 
