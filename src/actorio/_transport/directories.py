@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 
 # The file that names the session's own processes.
@@ -29,6 +28,19 @@ def noted_processes(directory: str) -> list[int]:
 
 def remove_session(path: str) -> None:
     """Removes a session's directory and, when it was the last one, the directory of all sessions."""
-    shutil.rmtree(path, ignore_errors=True)
+    _remove(path)
     with suppress(OSError):
         os.rmdir(os.path.dirname(path))  # noqa: PTH106, PTH120
+
+
+def _remove(path: str) -> None:
+    # Not by `shutil`: it brings libraries that each actor's process would have, too.
+    with suppress(OSError):
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    _remove(entry.path)
+                else:
+                    with suppress(OSError):
+                        os.unlink(entry)  # noqa: PTH108
+        os.rmdir(path)  # noqa: PTH106
