@@ -7,7 +7,6 @@ signal handlers and GUI toolkits expect them there). A threaded actor's mailbox 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import faulthandler
 import functools
 import os
@@ -95,12 +94,9 @@ class Life:
         # The file that its stacks are written to.
         self._dump = -1
         self._records = output.RecordForwarder(self.runtime.node)
-        # Those who end in order say so: what they have called goes on.
-        atexit.register(self.runtime.calls.bid_farewell)
 
     def forget(self) -> None:
         """Leaves nothing of this life in the process: it was not meant, and there will be another."""
-        atexit.unregister(self.runtime.calls.bid_farewell)
         self._forget_in_child()
         OWN.instance = OWN.handle = None
         remove_stack_dump(self._dump)

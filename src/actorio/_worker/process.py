@@ -5,6 +5,7 @@ Also the program of an actor that is not forked: ``python -m actorio._worker.pro
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import sys
@@ -39,6 +40,8 @@ def prepare(directory: str) -> Life:
     """Makes what is the same for all actors of the session in this directory: a life that is no actor's yet."""
     _TEMPLATE.life = life = Life(directory)
     life.furnish()
+    # Those who end in order say so: what they have called goes on.
+    atexit.register(life.runtime.calls.bid_farewell)
     return life
 
 
