@@ -86,7 +86,7 @@ class Life:
         self.executor: Executor | None = None
         self.dispatcher: LoopDispatcher | None = None
         # The loop of a threaded actor's mailbox.
-        self._mailbox_loop: asyncio.AbstractEventLoop | None = None
+        self.mailbox_loop: asyncio.AbstractEventLoop | None = None
         # What a call that waits for others runs in, where it makes room for another one.
         self.resting: Callable[[], AbstractContextManager[None]] | None = None
         # May SIGTERM interrupt the main thread where it is? And has it come?
@@ -260,7 +260,7 @@ class Life:
         except BaseException as error:  # whatever the constructor raises ends the actor
             self._fail(error)
         self.executor = executor
-        self._mailbox_loop = loop = new_slim_loop()
+        self.mailbox_loop = loop = new_slim_loop()
         early = self._early(loop, executor)
         lookout = new_lookout(loop)
         dispatcher = ThreadDispatcher(loop, executor, self._rules(), self._end_in_thread, early, lookout)
@@ -279,12 +279,12 @@ class Life:
 
     def close_mailbox(self) -> None:
         """Undoes what `start_in_threads` has begun, in the thread that has called it."""
-        if self._mailbox_loop is None:
+        if self.mailbox_loop is None:
             raise AssertionError("it has been begun")
-        self._mailbox_loop.call_soon_threadsafe(self._mailbox_loop.stop)
+        self.mailbox_loop.call_soon_threadsafe(self.mailbox_loop.stop)
         self._mailbox_thread.join()
         self.server.close()
-        self._mailbox_loop.close()
+        self.mailbox_loop.close()
 
     def _end_by_signal(self) -> NoReturn:
         if self.ending.claim():
@@ -314,9 +314,9 @@ class Life:
 
     def _let_answers_leave(self) -> None:
         """Waits for the mailbox's loop, which sends the answers that wait for company."""
-        if self._mailbox_loop is not None:
+        if self.mailbox_loop is not None:
             have_left = threading.Event()
-            self._mailbox_loop.call_soon_threadsafe(have_left.set)
+            self.mailbox_loop.call_soon_threadsafe(have_left.set)
             have_left.wait(_FAREWELL)
 
     def _serve(self, loop: asyncio.AbstractEventLoop, dispatcher: ThreadDispatcher, rouser: Rouser) -> None:

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ from actorio._worker.life import Life
 from actorio._worker.rousing import Rouser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # CPython specialises a function when it has run eight times.
 _ROUNDS = 8
@@ -42,6 +43,9 @@ _ROUNDS = 8
 _PATIENCE, _PAUSE = 1.0, 0.0005
 # What methods are called with.
 _ONE, _NOTHING = dumps(((1,), {})), dumps(((), {}))
+# The actor is to stop, and the caller leaves in order; so long after the first call, in seconds, that it has no work.
+_END = encode(Call(2, "stop"), _NOTHING) + encode(Farewell())
+_MOMENT = 0.001
 
 
 def rehearse(surroundings: bytes, directory: str) -> None:
@@ -163,29 +167,33 @@ def _live(birth: Birth, address: str) -> None:
     """Lives a life: a caller connects, calls a method, has the actor stop, and leaves in order."""
     with listen(address) as listener, connect(address, blocking=True) as caller:
         unlink(address)
-        caller.sendall(encode(Call(1, "method"), _ONE) + encode(Call(2, "stop"), _NOTHING) + encode(Farewell()))
+        caller.sendall(encode(Call(1, "method"), _ONE))
         life = Life(os.path.dirname(address))  # noqa: PTH120  # a string is what sockets take
         life.furnish()
         life.be(birth, listener, None)
         unlink(dump_path(address))
-        (_live_on_loop if birth.is_async else _live_in_threads)(life)
+        (_live_on_loop if birth.is_async else _live_in_threads)(life, partial(caller.sendall, _END))
         life.forget()
 
 
-def _live_in_threads(life: Life) -> None:
+def _live_in_threads(life: Life, say_end: Callable[[], None]) -> None:
     rouser = Rouser()
     dispatcher = life.start_in_threads(rouser)
+    loop = life.mailbox_loop
+    if loop is not None:
+        loop.call_soon_threadsafe(loop.call_later, _MOMENT, say_end)
     with suppress(StopRequestedError):
         dispatcher.work()
     life.close_mailbox()
     rouser.close()
 
 
-def _live_on_loop(life: Life) -> None:
+def _live_on_loop(life: Life, say_end: Callable[[], None]) -> None:
     loop = new_slim_loop()
     asyncio.set_event_loop(loop)
     loop.add_signal_handler(signal.SIGTERM, print)
     loop.run_until_complete(life.start_on_loop(loop))
+    loop.call_later(_MOMENT, say_end)
     loop.run_forever()
     life.server.close()
     asyncio.set_event_loop(None)
