@@ -1,7 +1,7 @@
 """The zygote: a single-threaded process that has imported what actors need, and forks itself into them.
 
-It is the actors' parent: it tells the node how each one ended, and kills them all at the end of the session. It never
-runs a thread or an event loop, which is what makes forking it safe.
+It is the actors' parent: it tells the node how each one ended, and kills them all at the end of the session. When it
+forks, it has no other thread and no event loop, which is what makes that safe: those of the rehearsal have ended.
 """
 
 from __future__ import annotations
