@@ -99,8 +99,8 @@ class Node:
         self._absent: set[int] = set()
         # How often another zygote is worth a try.
         self._zygotes = RestartBudget(_ZYGOTES, RestartPolicy(window=60.0))
-        # "" when all is well. The zygote tells whether it could import what the user has named: if there is something.
-        self._start_error: str | None = None if boot.preload else ""
+        # Set by the zygote's first message: "" when all is well.
+        self._start_error: str | None = None
         self.ended: asyncio.Future[None] = loop.create_future()
         self._handlers: dict[type[Any], Callable[[Client, Any, Payload], None]] = {
             m.Hello: lambda client, _message, _payload: self._greet(client),

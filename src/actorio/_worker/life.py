@@ -175,15 +175,19 @@ class Life:
         loop.add_signal_handler(signal.SIGTERM, self._end_on_loop, loop, None)
         be_an_actor(self._forget_in_child)
         # The loop itself keeps only a weak reference to a task.
-        start = loop.create_task(self.start_on_loop(loop))
+        start = loop.create_task(self._start_watched(loop))
         try:
-            dispatcher = loop.run_until_complete(start)
-            self._watch.start(dispatcher.is_running)
+            loop.run_until_complete(start)
             loop.run_forever()
         except SystemExit as error:
             # Raised in a task that is no call.
             self._end_on_loop(loop, ends_by(error))
             loop.run_forever()
+
+    async def _start_watched(self, loop: asyncio.AbstractEventLoop) -> None:
+        dispatcher = await self.start_on_loop(loop)
+        # While the loop runs: between two runs it would miss a signal.
+        self._watch.start(dispatcher.is_running)
 
     async def start_on_loop(self, loop: asyncio.AbstractEventLoop) -> LoopDispatcher:
         """Makes the instance, and begins to take calls."""
