@@ -97,11 +97,9 @@ class Zygote:
 
     def run(self) -> None:
         """Serves the node until the session is over; then ends every actor and removes the session's directory."""
-        error = self._preload()
+        self._send(Ready(self._preload()))
         if fork_is_safe():
             self._become_template()
-        # Only now: who asks for an actor and ends at once would otherwise end it before it has begun.
-        self._send(Ready(error))
         self._watch_children()
         self._poll = select.poll()
         for descriptor in (self._wake_read, self._adoption.fileno()):
