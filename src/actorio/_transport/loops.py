@@ -31,10 +31,14 @@ class _Buffer:
     Attributes:
         span: where it lies in a loop, in bytes.
         advise: the system's `madvise`; None: nothing is known of buffers.
+        compare: the system's `memcmp`.
+        zeros: as many as lie there.
     """
 
     span = (0, 0)
     advise: Callable[[int, int, int], object] | None = None
+    compare: Callable[[int, bytes, int], int]
+    zeros = b""
     page = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -50,13 +54,15 @@ def find_buffer() -> None:
     import ctypes
     import re
 
-    advise = ctypes.CDLL(None).madvise
+    library = ctypes.CDLL(None)
+    advise, compare = library.madvise, library.memcmp
     advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    compare.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t)
     loop = new_loop()
     content = ctypes.string_at(id(loop), type(loop).__basicsize__)
     loop.close()
     _BUFFER.span = max((zeros.span() for zeros in re.finditer(rb"\0+", content)), key=lambda span: span[1] - span[0])
-    _BUFFER.advise = advise
+    _BUFFER.advise, _BUFFER.compare, _BUFFER.zeros = advise, compare, bytes(_BUFFER.span[1] - _BUFFER.span[0])
 
 
 def new_slim_loop() -> asyncio.AbstractEventLoop:
@@ -68,6 +74,8 @@ def new_slim_loop() -> asyncio.AbstractEventLoop:
     if _BUFFER.advise is not None:
         page = _BUFFER.page
         first, end = (-(-(id(loop) + _BUFFER.span[0]) // page) * page, (id(loop) + _BUFFER.span[1]) // page * page)
-        if first < end:
-            _BUFFER.advise(first, end - first, _MADV_DONTNEED)
+        size = end - first
+        # Should there be anything in it, in this loop, it is left alone.
+        if size > 0 and not _BUFFER.compare(first, _BUFFER.zeros, size):
+            _BUFFER.advise(first, size, _MADV_DONTNEED)
     return loop
