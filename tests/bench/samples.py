@@ -33,12 +33,12 @@ class Sample:
         self.speed = speed
         self.found = []
 
-    def add(self, suite, case, contender, metric, unit, around, *, kind="", at=None, better="more", rounds=9):
+    def add(self, suite, case, contender, metric, unit, around, *, better="more", rounds=9, **where):
         if contender == "actorio":
             around = around * self.speed if better == "more" else around / self.speed
         values = [around * self.random.lognormvariate(0, 0.08) for _ in range(rounds)]
-        row = {"suite": suite, "case": case, "contender": contender, "metric": metric, "unit": unit, "kind": kind}
-        self.found.append(Measurement(**row, at=at, better=better, values=values))
+        row = {"suite": suite, "case": case, "contender": contender, "metric": metric, "unit": unit}
+        self.found.append(Measurement(**row, **where, better=better, values=values))
 
     def calls(self):
         for case, factor in PATTERNS.items():
@@ -50,11 +50,23 @@ class Sample:
         for size in (64, 256, 1024, 4096, 16384, 65536, 262144, 1048576):
             for contender in ("actorio", "floor"):
                 seconds = SPEEDS[contender] ** -1 + size / 2e9
-                self.add("calls", "payload", contender, "calls", "1/s", 1 / seconds, kind="async", at=size)
+                self.add(
+                    "calls", "payload", contender, "calls", "1/s", 1 / seconds, kind="async", at=size, along="bytes"
+                )
         for count in (1, 2, 4, 8):
             for kind in KINDS:
                 around = 120_000 * (1 + 0.6 * min(count, 2))
-                self.add("calls", "n callers, n actors", "actorio", "calls", "1/s", around, kind=kind, at=count)
+                self.add(
+                    "calls",
+                    "n callers, n actors",
+                    "actorio",
+                    "calls",
+                    "1/s",
+                    around,
+                    kind=kind,
+                    at=count,
+                    along="callers and actors",
+                )
 
     def concurrency(self):
         # What one call takes, how much of that keeps a processor busy, and where more at a time helps no more.
@@ -73,7 +85,7 @@ class Sample:
 
     def load(self, case, kind, at, seconds, busy):
         rate = 1 / max(seconds / at, busy)
-        told = {"kind": kind, "at": at}
+        told = {"kind": kind, "at": at, "along": "max_concurrency"}
         self.add("concurrency", case, "actorio", "throughput", "1/s", rate, **told)
         self.add("concurrency", case, "actorio", "p50", "ms", 1000 * at / rate, **told, better="less")
         self.add("concurrency", case, "actorio", "p99", "ms", 2600 * at / rate, **told, better="less")
@@ -89,7 +101,8 @@ class Sample:
                     self.add("objects", f"{case}, {mebibytes} MiB", contender, "time", "ms", around, better="less")
         for kind in ("taker", "maker"):
             for taken in range(0, 10_000_001, 1_000_000):
-                self.add("streams", "a long stream", "actorio", "memory", "MiB", 21, kind=kind, at=taken, better="less")
+                where = {"kind": kind, "at": taken, "along": "items"}
+                self.add("streams", "a long stream", "actorio", "memory", "MiB", 21, **where, better="less")
         self.add("spawn", "init", "actorio", "time", "s", 0.11, better="less")
         self.add("spawn", "init", "ray", "time", "s", 3.7, better="less", rounds=3)
         self.add("spawn", "import", "actorio", "time", "s", 0.06, better="less")

@@ -1,5 +1,8 @@
 """Results are kept in a file that says its own format."""
 
+import math
+import re
+
 import msgspec
 import pytest
 from tests.bench.findings import found, run_of, skipped
@@ -8,7 +11,8 @@ from actorio.bench.results import FORMAT, load, save
 
 
 def test_what_is_saved_is_loaded(tmp_path):
-    results = run_of(found(), found("size", kind="", at=64.0, better="less"), skipped=[skipped()])
+    along = {"at": 64.0, "along": "bytes"}
+    results = run_of(found(values=[-1.0, 0.0]), found("size", kind="", **along, better="less"), skipped=[skipped()])
     save(results, tmp_path / "results.json")
     assert load(tmp_path / "results.json") == results
 
@@ -28,6 +32,26 @@ def test_what_is_no_result_is_refused_with_its_name(content, tmp_path):
         load(tmp_path / "results.json")
 
 
-def test_the_median_stands_for_all_and_the_quartiles_for_their_spread():
-    assert (found(values=[5, 1, 2, 3, 4]).median, found(values=[5, 1, 2, 3, 4]).spread) == (3, (2, 4))
-    assert found(values=[7]).spread == (7, 7)
+@pytest.mark.parametrize("values", [[], [math.nan], [1.0, math.inf], [-math.inf]])
+def test_what_is_no_finite_number_is_refused_where_it_is_found(values):
+    with pytest.raises(ValueError, match="calls, blocking, calls: no finite numbers, but"):
+        found(values=values)
+
+
+@pytest.mark.parametrize("values", ["[]", "[1.0, null]"])
+def test_a_file_without_numbers_is_refused(values, tmp_path):
+    save(run_of(found(values=[1.0])), tmp_path / "results.json")
+    text = (tmp_path / "results.json").read_text()
+    (tmp_path / "results.json").write_text(re.sub(r'"values": \[[^]]*\]', f'"values": {values}', text))
+    with pytest.raises(ValueError, match=r"results\.json is no result of `actorio bench`"):
+        load(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize("fields", [{"at": 1.0, "along": ""}, {"along": "bytes"}])
+def test_a_place_on_a_curve_says_what_it_counts(fields):
+    with pytest.raises(ValueError, match="come together"):
+        found(**fields)
+
+
+def test_the_median_stands_for_all():
+    assert found(values=[5, 1, 2, 3, 4]).median == 3

@@ -23,13 +23,13 @@ def test_each_contender_has_a_line_with_median_quartiles_and_how_many_times_as_g
     text = printed(run_of(found(values=[90, 100, 110]), found(contender="floor", values=[200, 200, 200])))
     assert "blocking, async" in text
     assert lines_with("actorio  ", text) == [["calls", "actorio", "100", "/s", "95.0-105"]]
-    assert lines_with("floor", text) == [["floor", "200", "/s", "200-200", "0.50x", "0.47-0.53"]]
+    assert lines_with("floor  ", text) == [["floor", "200", "/s", "200-200", "0.50x", "0.47-0.53"]]
 
 
 def test_where_less_is_better_the_ratio_is_turned_round():
     seconds = {"unit": "s", "better": "less", "metric": "time"}
     text = printed(run_of(found(values=[0.001], **seconds), found(contender="ray", values=[0.04], **seconds)))
-    assert lines_with("ray", text) == [["ray", "40.0", "ms", "40.0-40.0", "40.0x", "40.00-40.00"]]
+    assert lines_with("ray", text) == [["ray", "40.0", "ms", "40.0-40.0", "40.0x", "40.0-40.0"]]
 
 
 def test_a_curve_has_a_line_for_each_place_and_a_column_for_each_kind():
@@ -40,13 +40,25 @@ def test_a_curve_has_a_line_for_each_place_and_a_column_for_each_kind():
     ]
     text = printed(run_of(*curve))
     assert "sleep: calls (1/s)" in text
-    assert lines_with("AT", text) == [["AT", "THREADED", "ASYNC"]]
+    assert lines_with("MAX_", text) == [["MAX_CONCURRENCY", "THREADED", "ASYNC"]]
     assert lines_with("16", text)[-1] == ["16", "160", "320"]
 
 
 def test_a_place_that_one_kind_lacks_is_a_gap():
     text = printed(run_of(found("sleep", values=[5], at=1, kind="a"), found("sleep", values=[6], at=2, kind="b")))
     assert lines_with("2  ", text)[-1] == ["2", "-", "6.00"]
+
+
+def test_rows_that_take_turns_with_others_are_all_there():
+    rows = [found(case, kind=kind, values=[1.0]) for kind in ("async", "threaded") for case in ("blocking", "batch")]
+    text = printed(run_of(*rows, found("other", suite="spawn"), found("blocking", kind="async", metric="p99")))
+    assert [line.strip() for line in text.splitlines() if ", " in line and "Python" not in line][-5:-1] == [
+        "blocking, async",
+        "batch, async",
+        "blocking, threaded",
+        "batch, threaded",
+    ]
+    assert len(lines_with("actorio", text)) == 6
 
 
 def test_the_head_names_the_machine_and_the_versions():
@@ -72,8 +84,17 @@ def test_a_run_that_found_nothing_has_a_head():
     assert "Abacus" in printed(run_of())
 
 
+def test_goals_stand_below_a_suites_tables_with_what_does_not_hold_them():
+    text = printed(run_of(found(values=[79]), found(contender="floor", values=[100])))
+    assert "0.8 of the floor (one at a time: of the spinning floor): no (0.79x)" in text
+    assert lines_with("    not ", text) == [["not", "blocking,", "async:", "0.79x"]]
+    assert "goals" not in printed(run_of(found()))
+
+
 def test_the_table_of_calls_fits_80_columns():
     sides = [("actorio", 123_456), ("spinning floor", 234_567), ("xoscar stateless", 12_345)]
     text = printed(run_of(*(found("await, with deadline", who, [rate], kind="single-threaded") for who, rate in sides)))
     assert "…" not in text
-    assert all(len(lines) == 1 for lines in (lines_with(who, text) for who in ("spinning floor", "xoscar stateless")))
+    assert all(
+        len(lines) == 1 for lines in (lines_with(who, text) for who in ("spinning floor  ", "xoscar stateless "))
+    )

@@ -1,7 +1,6 @@
 """What is read off measurements: summaries, ratios between contenders, numbers with units. Pure.
 
-Tables, comparisons and plots all show these, so that they show the same. Numbers that are not numbers (NaN) are left
-out of everything here, and a list without numbers has no summary.
+Tables, comparisons and plots all show these, so that they show the same.
 """
 
 from __future__ import annotations
@@ -9,18 +8,20 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from actorio.bench.results import BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from actorio.bench.results import Better, Measurement, Results
 
+T = TypeVar("T")
+K = TypeVar("K", bound="Hashable")
+
 # The contender that the others are held against.
 OURS = "actorio"
-
-# From this many bytes on, places on a curve that are all powers of two are sizes.
-_LARGE = 4096
 
 # The units of one kind, each with how many of the one before make one of it.
 _LADDERS: tuple[tuple[tuple[str, float], ...], ...] = (
@@ -39,7 +40,7 @@ class Summary(NamedTuple):
 
 def summary(values: Iterable[float]) -> Summary | None:
     """Sums up some numbers; None if there is none."""
-    numbers = sorted(value for value in values if not math.isnan(value))
+    numbers = sorted(values)
     if not numbers:
         return None
     return Summary(statistics.median(numbers), _quantile(numbers, 0.25), _quantile(numbers, 0.75))
@@ -49,29 +50,27 @@ def _quantile(numbers: Sequence[float], part: float) -> float:
     """Finds the place in sorted numbers; between two of them it goes on evenly, as `statistics.quantiles` does."""
     place = part * (len(numbers) - 1)
     below, above = numbers[math.floor(place)], numbers[math.ceil(place)]
-    # Infinities have no distance from themselves.
-    return below if below == above else below + (above - below) * (place - math.floor(place))
+    return below + (above - below) * (place - math.floor(place))
 
 
-def times_as_good(ours: float, theirs: float, better: Better) -> float:
+def times_as_good(ours: float, theirs: float, better: Better) -> float | None:
     """Says how many times as good ours is: above 1 where it is better, whether more is better or less.
 
-    NaN if neither is any good: two zeros, two infinities.
+    None unless both are above zero: how many times nothing, or less than nothing, cannot be said.
     """
-    over, under = (ours, theirs) if better == "more" else (theirs, ours)
-    if under == 0:
-        return math.nan if over == 0 else math.inf
-    return over / under
+    if ours <= 0 or theirs <= 0:
+        return None
+    return ours / theirs if better == "more" else theirs / ours
 
 
 def ratios(ours: Measurement, theirs: Measurement) -> list[float]:
     """Says of each round how many times as good ours was as theirs.
 
-    Rounds that one of them lacks are left out, and those without an answer.
+    Rounds that one of them lacks are left out, and those of which it cannot be said.
     """
     pairs = zip(ours.values, theirs.values, strict=False)
     found = (times_as_good(mine, other, ours.better) for mine, other in pairs)
-    return [ratio for ratio in found if not math.isnan(ratio)]
+    return [ratio for ratio in found if ratio is not None]
 
 
 def change(new: Measurement, old: Measurement) -> float | None:
@@ -79,11 +78,7 @@ def change(new: Measurement, old: Measurement) -> float | None:
 
     The rounds of two runs have nothing to do with each other, so they are not paired.
     """
-    after, before = summary(new.values), summary(old.values)
-    if after is None or before is None:
-        return None
-    ratio = times_as_good(after.median, before.median, new.better)
-    return None if math.isnan(ratio) else ratio
+    return times_as_good(new.median, old.median, new.better)
 
 
 @dataclass(frozen=True)
@@ -100,10 +95,16 @@ class Cell:
     kind: str
     metric: str
     at: float | None
+    along: str
     unit: str
     better: Better
     measured: dict[str, Measurement] = field(default_factory=dict)
     before: dict[str, Measurement] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What was done, and by which kind of actor."""
+        return ", ".join(filter(None, (self.case, self.kind)))
 
     @property
     def rivals(self) -> list[str]:
@@ -116,13 +117,13 @@ class Cell:
         return None if found is None else summary(found.values)
 
     def ratio(self, rival: str) -> Summary | None:
-        """Sums up how many times as good ours is as a rival, round by round; None if one of them is missing."""
+        """Sums up how many times as good ours is as a rival, round by round; None if there is nothing to sum up."""
         if OURS not in self.measured or rival not in self.measured:
             return None
         return summary(ratios(self.measured[OURS], self.measured[rival]))
 
     def change(self, contender: str = OURS) -> float | None:
-        """Says how many times as good a contender is as in the older run; None if one of the two is missing."""
+        """Says how many times as good a contender is as in the older run; None if it cannot be said."""
         if contender not in self.measured or contender not in self.before:
             return None
         return change(self.measured[contender], self.before[contender])
@@ -132,12 +133,36 @@ def cells(results: Results, old: Results | None = None) -> list[Cell]:
     """Puts together what belongs together, in the order in which it was measured."""
     found: dict[tuple[object, ...], Cell] = {}
     for each in results.measurements:
-        new = Cell(each.suite, each.case, each.kind, each.metric, each.at, each.unit, each.better)
+        new = Cell(each.suite, each.case, each.kind, each.metric, each.at, each.along, each.unit, each.better)
         found.setdefault((*each.cell, each.unit), new).measured[each.contender] = each
     for each in old.measurements if old else ():
         if cell := found.get((*each.cell, each.unit)):
             cell.before[each.contender] = each
     return list(found.values())
+
+
+def grouped(some: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Puts together what has one key, wherever it stands; the keys come in the order in which they are first met."""
+    found: dict[K, list[T]] = {}
+    for each in some:
+        found.setdefault(key(each), []).append(each)
+    return found
+
+
+def singles(some: Iterable[Cell]) -> list[list[Cell]]:
+    """Puts together the cells of one metric that lie on no curve."""
+    return list(grouped((cell for cell in some if cell.at is None), lambda cell: (cell.metric, cell.unit)).values())
+
+
+def curves(some: Iterable[Cell]) -> list[list[Cell]]:
+    """Puts together the cells that lie on curves of one metric along one thing."""
+    on_curves = (cell for cell in some if cell.at is not None)
+    return list(grouped(on_curves, lambda cell: (cell.metric, cell.unit, cell.along)).values())
+
+
+def places(some: Iterable[Cell]) -> list[float]:
+    """The places on some curves, from left to right."""
+    return sorted({cell.at for cell in some if cell.at is not None})
 
 
 def contenders(some: Iterable[Cell]) -> list[str]:
@@ -149,8 +174,6 @@ def contenders(some: Iterable[Cell]) -> list[str]:
 
 def number(value: float) -> str:
     """Writes a number with as many digits as anybody wants to read: 12,345 or 12.3 or 0.0123."""
-    if not math.isfinite(value):
-        return "-" if math.isnan(value) else "∞" if value > 0 else "-∞"
     size = abs(value)
     if size >= 100 or value == 0:  # noqa: PLR2004 - three digits before the point are enough
         return f"{value:,.0f}"
@@ -166,7 +189,7 @@ def scale(unit: str, size: float) -> tuple[float, str]:
         What to multiply with, and the unit's name. Units that have no smaller or larger ones stay as they are.
     """
     ladder = next((each for each in _LADDERS if unit in dict(each)), None)
-    if ladder is None or not math.isfinite(size) or size <= 0:
+    if ladder is None or size <= 0:
         return 1.0, unit
     place, factor = [name for name, _ in ladder].index(unit), 1.0
     while size * factor < 1 and place > 0:
@@ -203,15 +226,9 @@ def ratio_text(value: float) -> str:
     return f"{value:.2f}x" if abs(value) < 10 else f"{number(value)}x"  # noqa: PLR2004 - 21.4, but 2.14
 
 
-def are_sizes(places: Iterable[float]) -> bool:
-    """Whether places on a curve count bytes: powers of two, and large ones among them."""
-    whole = [int(place) for place in places if place > 0 and place == int(place)]
-    return bool(whole) and max(whole) >= _LARGE and all(place & (place - 1) == 0 for place in whole)
-
-
-def place_text(place: float, *, is_size: bool) -> str:
-    """Writes a place on a curve: "1,000", or "64 KiB"."""
-    if is_size:
+def place_text(place: float, along: str) -> str:
+    """Writes a place on a curve: "1,000", or "64 KiB" along bytes."""
+    if along == BYTES:
         factor, name = scale("B", place)
         return f"{place * factor:g} {name}"
     return f"{place:,.0f}" if place == int(place) else number(place)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.text import Text
 
-from actorio.bench.cells import cells, contenders, quantity, ratio_text, summary
-from actorio.bench.tables import Line, grouped, title
+from actorio.bench.cells import cells, contenders, grouped, place_text, quantity, ratio_text, summary
+from actorio.bench.tables import Line, small_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,18 +60,18 @@ def comparison(new: Results, old: Results) -> RenderableType:
     """Lays out what has changed, as a table for a terminal."""
     parts: list[RenderableType] = [Text(f"from {old.began} to {new.began}", "bold")]
     parts += [Text(each, "bold yellow") for each in cautions(new, old)]
-    groups = groupby(changes(new, old), key=lambda change: f"{change.cell.suite}: {title(change.cell)}")
-    found = {name: [_line(change) for change in group] for name, group in groups}
+    groups = grouped(changes(new, old), lambda change: f"{change.cell.suite}: {change.cell.title}")
+    found = {name: [_line(change) for change in group] for name, group in groups.items()}
     if not found:
         return Group(*parts, Text("The two runs have nothing in common."))
-    return Group(*parts, *grouped(("WHAT", ">AT", "WHO", ">BEFORE", ">NOW", ">TIMES AS GOOD", ""), found))
+    return Group(*parts, *small_tables(("WHAT", ">AT", "WHO", ">BEFORE", ">NOW", ">TIMES AS GOOD", ""), found))
 
 
 def _line(change: Change) -> Line:
     cell = change.cell
     cells_of_line = (
         cell.metric,
-        "" if cell.at is None else f"{cell.at:,g}",
+        "" if cell.at is None else place_text(cell.at, cell.along),
         change.contender,
         quantity(change.old.median, cell.unit),
         quantity(change.new.median, cell.unit),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 Better = Literal["more", "less"]
+
+# Along these, places are written as sizes: 64 KiB.
+BYTES = "bytes"
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -28,8 +32,13 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         unit: "1/s", "s", "ms", "MiB".
         better: Is more of it better, or less?
         at: The place on a curve: a concurrency, a size in bytes. None if there is no curve.
-        values: One number a round. Contenders of one case take turns, so equal places in two such lists were found
-            within a moment of each other.
+        along: What `at` counts: "max_concurrency", "bytes"; "" if there is no curve.
+        values: One number a round, at least one, and each of them finite. Contenders of one case take turns, so equal
+            places in two such lists were found within a moment of each other.
+
+    Raises:
+        ValueError: there are no values, or one is NaN or infinite, which JSON has no words for; or `at` and `along`
+            do not come together.
     """
 
     suite: str
@@ -41,6 +50,14 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     values: list[float]
     kind: str = ""
     at: float | None = None
+    along: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses what could not be written, or read again."""
+        if not self.values or not all(map(math.isfinite, self.values)):
+            raise ValueError(f"{self.suite}, {self.case}, {self.metric}: no finite numbers, but {self.values}")
+        if (self.at is None) == bool(self.along):
+            raise ValueError(f"{self.suite}, {self.case}: at={self.at} and along={self.along!r} come together")
 
     @property
     def median(self) -> float:
@@ -48,17 +65,9 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return statistics.median(self.values)
 
     @property
-    def spread(self) -> tuple[float, float]:
-        """The quartiles, between which half of the numbers lie."""
-        if len(self.values) == 1:
-            return self.values[0], self.values[0]
-        low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
-        return low, high
-
-    @property
-    def cell(self) -> tuple[str, str, str, str, float | None]:
+    def cell(self) -> tuple[str, str, str, str, str, float | None]:
         """What this has in common with the same thing done by another contender, or at another time."""
-        return self.suite, self.case, self.kind, self.metric, self.at
+        return self.suite, self.case, self.kind, self.metric, self.along, self.at
 
 
 class Skipped(msgspec.Struct, frozen=True):

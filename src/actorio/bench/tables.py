@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from actorio.bench.cells import OURS, are_sizes, cells, contenders, number, place_text, quantity, ratio_text, scale
+from actorio.bench.cells import (
+    OURS,
+    cells,
+    contenders,
+    grouped,
+    number,
+    place_text,
+    places,
+    quantity,
+    ratio_text,
+    scale,
+)
+from actorio.bench.goals import goals
 from actorio.bench.machine import warning
 
 if TYPE_CHECKING:
@@ -18,18 +29,21 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from actorio.bench.cells import Cell, Summary
+    from actorio.bench.goals import Goal
     from actorio.bench.results import Machine, Results, Skipped
 
 
 def tables(results: Results) -> RenderableType:
     """Lays out a run: what it was made on, a table or several for each suite, what was left out."""
     parts: list[RenderableType] = [head(results)]
-    for suite, group in groupby(cells(results), key=lambda cell: cell.suite):
-        found = list(group)
+    held = grouped(goals(results), lambda goal: goal.suite)
+    for suite, found in grouped(cells(results), lambda cell: cell.suite).items():
         parts += [Text(), Text(suite, "bold")]
         if single := [cell for cell in found if cell.at is None]:
             parts += _single_tables(single)
         parts += _curve_tables([cell for cell in found if cell.at is not None])
+        if suite in held:
+            parts += [Text("\ngoals", "italic"), *map(_goal_line, held[suite])]
     if results.skipped:
         parts += [Text(), Text("not measured", "bold"), *map(_skipped_line, results.skipped)]
     return Group(*parts)
@@ -58,20 +72,20 @@ def _skipped_line(skipped: Skipped) -> Text:
     return Text(f"{skipped.suite}, {skipped.contender}: {skipped.reason}")
 
 
+def _goal_line(goal: Goal) -> Text:
+    text = Text(f"{goal.text}: {goal.verdict} ({goal.range})")
+    for figure in goal.missed:
+        text.append(f"\n    not {figure.where}: {figure.text}", "bold yellow")
+    return text
+
+
 # --- cells, each with all who did it --------------------------------------------------------------------------------
 
 
 def _single_tables(found: Sequence[Cell]) -> Iterator[RenderableType]:
-    groups = groupby(found, key=title)
-    yield from grouped(
-        ("WHAT", "WHO", ">MEDIAN", ">QUARTILES", ">RATIO", ">QUARTILES"),
-        {name: [line for cell in group for line in _lines(cell)] for name, group in groups},
-    )
-
-
-def title(cell: Cell) -> str:
-    """Says what was done, and by which kind of actor."""
-    return ", ".join(filter(None, (cell.case, cell.kind)))
+    groups = grouped(found, lambda cell: cell.title)
+    lines = {name: [line for cell in group for line in _lines(cell)] for name, group in groups.items()}
+    yield from small_tables(("WHAT", "WHO", ">MEDIAN", ">QUARTILES", ">RATIO", ">QUARTILES"), lines)
 
 
 def _lines(cell: Cell) -> Iterator[Line]:
@@ -82,10 +96,15 @@ def _lines(cell: Cell) -> Iterator[Line]:
         if found is None:
             continue
         ratio = cell.ratio(contender) if contender != OURS else None
-        ratios = (ratio_text(ratio.median), f"{ratio.low:.2f}-{ratio.high:.2f}") if ratio else ("", "")
+        ratios = (ratio_text(ratio.median), ratio_range(ratio)) if ratio else ("", "")
         cells_of_line = (metric, contender, quantity(found.median, cell.unit), spread_text(found, cell.unit), *ratios)
         yield Line(cells_of_line, is_dim=contender != OURS)
         metric = ""
+
+
+def ratio_range(ratio: Summary) -> str:
+    """Writes the quartiles of a ratio, as the ratio is written."""
+    return "-".join(ratio_text(each).removesuffix("x") for each in (ratio.low, ratio.high))
 
 
 def spread_text(found: Summary, unit: str) -> str:
@@ -99,10 +118,8 @@ def spread_text(found: Summary, unit: str) -> str:
 
 def _curve_tables(found: Sequence[Cell]) -> Iterator[RenderableType]:
     """A table for each metric of each case: a line for each place, a column for each kind of each contender."""
-    curves: dict[tuple[str, str, str], list[Cell]] = {}
-    for cell in found:
-        curves.setdefault((cell.case, cell.metric, cell.unit), []).append(cell)
-    for (case, metric, _), on_it in curves.items():
+    curves = grouped(found, lambda cell: (cell.case, cell.metric, cell.unit, cell.along))
+    for (case, metric, _, _), on_it in curves.items():
         factor, unit = _unit_of(on_it)
         yield Text(f"\n{case}: {metric}" + (f" ({unit})" if unit else ""), "italic")
         yield _curve_table(on_it, factor)
@@ -115,19 +132,19 @@ def _unit_of(found: Sequence[Cell]) -> tuple[float, str]:
 
 
 def _curve_table(found: Sequence[Cell], factor: float) -> Table:
+    along = found[0].along
     series = list(dict.fromkeys((cell.kind, who) for cell in found for who in contenders([cell])))
     # Whose column it is is said where there is somebody else.
     several = len({who for _, who in series}) > 1
     headings = [f"{who} {kind}".strip() if several or not kind else kind for kind, who in series]
-    table = new_table(">AT", *(f">{heading.upper()}" for heading in headings))
+    table = new_table(f">{along.upper()}", *(f">{heading.upper()}" for heading in headings))
     there = {(cell.at, cell.kind): cell for cell in found}
-    places = sorted({cell.at for cell in found if cell.at is not None})
-    for place in places:
+    for place in places(found):
         row = []
         for kind, who in series:
             cell = there.get((place, kind))
             row.append("-" if cell is None else _median_text(cell.of(who), factor))
-        table.add_row(place_text(place, is_size=are_sizes(places)), *row)
+        table.add_row(place_text(place, along), *row)
     return table
 
 
@@ -148,7 +165,7 @@ class Line(NamedTuple):
     is_dim: bool = False
 
 
-def grouped(headings: Sequence[str], groups: Mapping[str, Sequence[Line]]) -> Iterator[RenderableType]:
+def small_tables(headings: Sequence[str], groups: Mapping[str, Sequence[Line]]) -> Iterator[RenderableType]:
     """Yields a small table for each group below its name, with columns as wide as those of the others."""
     lines = [line.cells for group in groups.values() for line in group]
     widths = [max(map(len, column)) for column in zip(*lines, headings, strict=True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,9 +20,6 @@ NEUTRAL = -1
 
 # Where the largest is this many times the smallest, a scale is logarithmic.
 _WIDE = 20
-
-# What the places on a suite's curves are, where they are no sizes.
-_PLACES = {"concurrency": "max_concurrency"}
 
 
 @dataclass(frozen=True)
@@ -74,8 +70,7 @@ class Chart:
     Attributes:
         name: For files and anchors.
         is_wide: Whether the measured numbers lie so far apart that their scale is logarithmic.
-        along: What the places on its curves are; empty if there are bars.
-        is_size: Whether they are sizes in bytes.
+        along: What the places on its curves count; empty if there are bars.
         is_long: Whether they lie so far apart that their scale is logarithmic.
     """
 
@@ -87,7 +82,6 @@ class Chart:
     panels: list[Panel]
     is_wide: bool
     along: str = ""
-    is_size: bool = False
     is_long: bool = False
 
     @property
@@ -104,42 +98,14 @@ def marks(panel: Panel) -> Iterator[tuple[Series, Summary]]:
         yield from group.bars
 
 
-def curves(some: Iterable[Cell]) -> list[tuple[bool, list[Cell]]]:
-    """Puts together the cells that lie on curves of one metric; says of each whether its places are sizes."""
-    some = [cell for cell in some if cell.at is not None]
-    places: dict[tuple[str, str], list[float]] = {}
-    for cell in some:
-        places.setdefault((cell.case, cell.metric), []).append(cell.at or 0.0)
-    found: dict[tuple[str, str, bool], list[Cell]] = {}
-    for cell in some:
-        is_size = cells.are_sizes(places[cell.case, cell.metric])
-        found.setdefault((cell.metric, cell.unit, is_size), []).append(cell)
-    return [(is_size, together) for (_, _, is_size), together in found.items()]
-
-
-def singles(some: Iterable[Cell]) -> list[list[Cell]]:
-    """Puts together the cells of one metric that lie on no curve."""
-    found: dict[tuple[str, str], list[Cell]] = {}
-    for cell in some:
-        if cell.at is None:
-            found.setdefault((cell.metric, cell.unit), []).append(cell)
-    return list(found.values())
-
-
-def along(suite: str, *, is_size: bool) -> str:
-    """Says what the places on a suite's curves are."""
-    return "size" if is_size else _PLACES.get(suite, "n")
-
-
 def charts(results: Results) -> list[Chart]:
     """Finds the plots of a run, suite by suite. A plot with one mark in it is none: the table says that better."""
     some = cells.cells(results)
     everybody = cells.contenders(some)
     found = []
-    for suite in dict.fromkeys(cell.suite for cell in some):
-        own = [cell for cell in some if cell.suite == suite]
-        found += [_bars(together, everybody) for together in singles(own)]
-        found += [_lines(together, everybody, is_size=is_size) for is_size, together in curves(own)]
+    for own in cells.grouped(some, lambda cell: cell.suite).values():
+        found += [_bars(together, everybody) for together in cells.singles(own)]
+        found += [_lines(together, everybody) for together in cells.curves(own)]
     return _named([chart for chart in found if sum(1 for panel in chart.panels for _ in marks(panel)) > 1])
 
 
@@ -161,13 +127,12 @@ def _bars(some: list[Cell], everybody: list[str]) -> Chart:
     has_kinds = any(cell.kind for cell in some)
     by_panel: dict[str, list[Group]] = {}
     for cell in some:
-        bars = [(series[name, cell.kind], found) for name in everybody if (found := _finite(cell.of(name)))]
+        bars = [(series[name, cell.kind], found) for name in everybody if (found := cell.of(name))]
         panel, label = (cell.case, cell.kind) if has_kinds else ("", cell.case)
-        if bars:
-            by_panel.setdefault(panel, []).append(Group(label, bars))
+        by_panel.setdefault(panel, []).append(Group(label, bars))
     panels = [Panel(title, [], groups) for title, groups in by_panel.items()]
     return Chart(
-        name=slug(f"{first.suite}-{first.metric}-bars"),
+        name=slug(f"{first.suite}-{first.metric}"),
         suite=first.suite,
         title=first.metric,
         unit=first.unit,
@@ -177,25 +142,22 @@ def _bars(some: list[Cell], everybody: list[str]) -> Chart:
     )
 
 
-def _lines(some: list[Cell], everybody: list[str], *, is_size: bool) -> Chart:
+def _lines(some: list[Cell], everybody: list[str]) -> Chart:
     """A panel for each case, with a line for each contender and kind."""
     first, series = some[0], _series(some, everybody, is_bars=False)
     panels = []
-    for case in dict.fromkeys(cell.case for cell in some):
-        own = [cell for cell in some if cell.case == case]
+    for case, own in cells.grouped(some, lambda cell: cell.case).items():
         lines = [Line(one, _points(own, one)) for one in series.values()]
-        if lines := [line for line in lines if line.points]:
-            panels.append(Panel(case, lines, []))
+        panels.append(Panel(case, [line for line in lines if line.points], []))
     return Chart(
-        name=slug(f"{first.suite}-{first.metric}" + ("-by-size" if is_size else "")),
+        name=slug(f"{first.suite}-{first.metric}-by-{first.along}"),
         suite=first.suite,
         title=first.metric,
         unit=first.unit,
         better=first.better,
         panels=panels,
         is_wide=_are_far_apart(found.median for panel in panels for _, found in marks(panel)),
-        along=along(first.suite, is_size=is_size),
-        is_size=is_size,
+        along=first.along,
         is_long=_are_far_apart(cell.at or 0.0 for cell in some),
     )
 
@@ -203,7 +165,7 @@ def _lines(some: list[Cell], everybody: list[str], *, is_size: bool) -> Chart:
 def _points(some: list[Cell], series: Series) -> list[tuple[float, Summary]]:
     """What was found along one line, from left to right."""
     own = [cell for cell in some if cell.kind == series.kind and cell.at is not None]
-    points = [(cell.at or 0.0, found) for cell in own if (found := _finite(cell.of(series.contender)))]
+    points = [(cell.at or 0.0, found) for cell in own if (found := cell.of(series.contender))]
     return sorted(points)
 
 
@@ -220,11 +182,6 @@ def _series(some: list[Cell], everybody: list[str], *, is_bars: bool) -> dict[tu
             colour = coloured.index(own) if own in coloured else NEUTRAL
             found[name, kind] = Series(name, kind, ", ".join(filter(None, parts)) or name, colour, len(found))
     return found
-
-
-def _finite(found: Summary | None) -> Summary | None:
-    """What can be drawn."""
-    return found if found and all(map(math.isfinite, found)) else None
 
 
 def _are_far_apart(numbers: Iterable[float]) -> bool:

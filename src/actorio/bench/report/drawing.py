@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from actorio.bench import cells
 from actorio.bench.report import ticks
+from actorio.bench.results import BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,12 +144,10 @@ def _draw_lines(axes: Axes, chart: Chart, panel: Panel, theme: Theme) -> None:
     places = [place for line in panel.lines for place, _ in line.points]
     if chart.is_long:
         axes.set_xscale("log")
-    found = ticks.places(places, is_size=chart.is_size, is_long=chart.is_long)
-    _label(
-        axes.xaxis,
-        found,
-        [cells.place_text(each, is_size=True) if chart.is_size else ticks.text(each) for each in found],
-    )
+    is_size = chart.along == BYTES
+    found = ticks.places(places, is_size=is_size, is_long=chart.is_long)
+    texts = [cells.place_text(each, BYTES) if is_size else ticks.text(each) for each in found]
+    _label(axes.xaxis, found, texts)
     _scale_up(axes, chart, panel)
 
 

@@ -6,6 +6,8 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from actorio.bench import cells
+from actorio.bench.goals import goals
+from actorio.bench.machine import warning
 from actorio.bench.report import charts, pictures, tables
 from actorio.bench.report.drawing import headline
 from actorio.bench.report.markup import Html, join, tag
@@ -18,15 +20,16 @@ if TYPE_CHECKING:
     from actorio.bench.results import Machine, Results
     from actorio.bench.suite import Suite
 
-# More processes than this wanted a processor before the run began: it was not alone.
-_BUSY = 0.5
-
 _HOW_TO_READ = (
     "Each number is the median of several rounds, and the two below it are the quartiles, between which half of the "
     "rounds lie. Ratios say how many times as good the first is as the second: above 1 it is better, whether more or "
     "less is better. Contenders take turns, and each round gives one ratio between two numbers that were found within "
     "a moment of each other; so a machine that is slow for a while changes rates, but hardly ratios. The floor is the "
     "same work done by bare Python programs over one Unix socket."
+)
+_HOW_TO_READ_GOALS = (
+    "What actorio is meant to reach on an ordinary machine at rest, held against each median that it speaks of. Goals "
+    "of which this run has measured nothing are left out."
 )
 _HOW_TO_COMPARE = (
     "“Now : before” says how many times as good the median is as that of the older run. Runs at different times differ "
@@ -40,7 +43,7 @@ def write(results: Results, old: Results | None) -> str:
     names = list(dict.fromkeys([cell.suite for cell in some] + [each.suite for each in results.skipped]))
     plots = charts.charts(results)
     sections = [_section(name, results, some, plots) for name in names]
-    inside = join(_header(results, old), _contents(names, some), _reading(old), tag("main", *sections))
+    inside = join(_header(results, old), _contents(names, some), _reading(old), _goals(results), tag("main", *sections))
     head = join(
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html('<meta name="color-scheme" content="light dark">'),
@@ -64,8 +67,8 @@ def _header(results: Results, old: Results | None) -> Html:
     parts.append(_machine(results.machine))
     if results.effort == "smoke":
         parts.append(_note("This run only shows that everything works: its numbers say nothing."))
-    if results.machine.load > _BUSY:
-        parts.append(_note(f"The machine was busy when the run began: its load was {results.machine.load:.1f}."))
+    if words := warning(results.machine):
+        parts.append(_note(words))
     if old:
         parts += _older(results.machine, old)
     return tag("header", *parts)
@@ -106,13 +109,12 @@ def _contents(names: list[str], some: list[Cell]) -> Html:
     """Links to all suites, and to the curves in each."""
     items = []
     for name in names:
-        own = charts.curves(cell for cell in some if cell.suite == name)
-        metrics = [found[0].metric for _, found in own]
+        own = cells.curves(cell for cell in some if cell.suite == name)
+        metrics = [found[0].metric for found in own]
         links = []
-        for is_size, found in own:
-            metric, title = found[0].metric, _curve_title(found, is_size=is_size)
-            text = metric if metrics.count(metric) == 1 else title
-            links.append(tag("li", tag("a", text, href=f"#{_curve_anchor(found, is_size=is_size)}")))
+        for found in own:
+            text = found[0].metric if metrics.count(found[0].metric) == 1 else _curve_title(found)
+            links.append(tag("li", tag("a", text, href=f"#{_curve_anchor(found)}")))
         items.append(tag("li", tag("a", name, href=f"#{_anchor(name)}"), *[tag("ul", *links)] * bool(links)))
     return tag("nav", tag("ul", *items), aria_label="Contents") if items else _note("Nothing was measured.")
 
@@ -120,6 +122,15 @@ def _contents(names: list[str], some: list[Cell]) -> Html:
 def _reading(old: Results | None) -> Html:
     texts = [_HOW_TO_READ, *[_HOW_TO_COMPARE] * bool(old)]
     return tag("section", tag("h2", "How to read it", id="reading"), *(tag("p", text) for text in texts))
+
+
+def _goals(results: Results) -> Html:
+    """What the run should have reached, and has or has not."""
+    found = goals(results)
+    if not found:
+        return join()
+    title = tag("h2", "Goals", id="goals")
+    return tag("section", title, tag("p", _HOW_TO_READ_GOALS), tables.goals_table(found), aria_labelledby="goals")
 
 
 def _anchor(suite: str) -> str:
@@ -136,20 +147,20 @@ def _section(name: str, results: Results, some: list[Cell], plots: list[Chart]) 
     parts += [_figure(chart) for chart in mine if not chart.along]
     if found := [cell for cell in own if cell.at is None]:
         parts += [tables.singles_table(found)]
-    for is_size, found in charts.curves(own):
-        what = found[0].metric, found[0].unit, is_size
-        parts.append(tag("h3", _curve_title(found, is_size=is_size), id=_curve_anchor(found, is_size=is_size)))
-        parts += [_figure(chart) for chart in mine if chart.along and (chart.title, chart.unit, chart.is_size) == what]
-        parts.append(tables.curves_table(found, is_size=is_size))
+    for found in cells.curves(own):
+        what = found[0].metric, found[0].unit, found[0].along
+        parts.append(tag("h3", _curve_title(found), id=_curve_anchor(found)))
+        parts += [_figure(chart) for chart in mine if (chart.title, chart.unit, chart.along) == what]
+        parts.append(tables.curves_table(found))
     return tag("section", *parts, aria_labelledby=_anchor(name))
 
 
-def _curve_title(some: list[Cell], *, is_size: bool) -> str:
-    return f"{some[0].metric} by {charts.along(some[0].suite, is_size=is_size)}"
+def _curve_title(some: list[Cell]) -> str:
+    return f"{some[0].metric} by {some[0].along}"
 
 
-def _curve_anchor(some: list[Cell], *, is_size: bool) -> str:
-    return charts.slug(f"{some[0].suite} {_curve_title(some, is_size=is_size)} {some[0].unit}")
+def _curve_anchor(some: list[Cell]) -> str:
+    return charts.slug(f"{some[0].suite} {_curve_title(some)} {some[0].unit}")
 
 
 def _known(name: str) -> Suite | None:

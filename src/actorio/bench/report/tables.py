@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from actorio.bench import cells
 from actorio.bench.cells import OURS
-from actorio.bench.report import charts
 from actorio.bench.report.markup import Html, join, tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from actorio.bench.cells import Cell, Summary
+    from actorio.bench.goals import Goal
 
 # A change by less than this is no more than what two runs of the same differ in.
 _NOTABLE = 1.1
@@ -41,12 +41,12 @@ def singles_table(some: Sequence[Cell]) -> Html:
     return _table(_caption(some), heads, bodies)
 
 
-def curves_table(some: Sequence[Cell], *, is_size: bool) -> Html:
+def curves_table(some: Sequence[Cell]) -> Html:
     """A column for each place on some curves, a row for each case, kind and contender, and rows of ratios."""
-    places = sorted({cell.at for cell in some if cell.at is not None})
+    places = cells.places(some)
     is_old, has_kinds = any(cell.before for cell in some), any(cell.kind for cell in some)
-    texts = [cells.place_text(place, is_size=is_size) for place in places]
-    along = charts.along(some[0].suite, is_size=is_size)
+    along = some[0].along
+    texts = [cells.place_text(place, along) for place in places]
     heads = ["case", *["kind"] * has_kinds, "who", *texts]
     bodies = []
     for case, own in _by_case(some):
@@ -75,11 +75,25 @@ def _curve_rows(row: Sequence[Cell | None], *, is_old: bool) -> list[list[Html]]
     return found
 
 
+def goals_table(some: Sequence[Goal]) -> Html:
+    """A row for each goal, with what does not hold it."""
+    heads, bodies = ["suite", "goal", "held", "figures", "not held by"], []
+    for suite, own in cells.grouped(some, lambda goal: goal.suite).items():
+        rows = [[tag("td", goal.text), _verdict(goal), tag("td", goal.range), _missed(goal)] for goal in own]
+        bodies.append(_body(suite, rows))
+    return _table("goals", heads, bodies, class_="words")
+
+
+def _verdict(goal: Goal) -> Html:
+    return tag("td", ("✗ " if goal.missed else "✓ ") + goal.verdict)
+
+
+def _missed(goal: Goal) -> Html:
+    return tag("td", *(tag("div", each.where + ": ", tag("b", each.text)) for each in goal.missed))
+
+
 def _by_case(some: Iterable[Cell]) -> list[tuple[str, list[Cell]]]:
-    found: dict[str, list[Cell]] = {}
-    for cell in some:
-        found.setdefault(cell.case, []).append(cell)
-    return list(found.items())
+    return list(cells.grouped(some, lambda cell: cell.case).items())
 
 
 def _caption(some: Sequence[Cell]) -> str:
@@ -88,10 +102,10 @@ def _caption(some: Sequence[Cell]) -> str:
     return "; ".join(cells.headline(*each) for each in metrics)
 
 
-def _table(caption: str, heads: Sequence[str], bodies: Sequence[Html]) -> Html:
+def _table(caption: str, heads: Sequence[str], bodies: Sequence[Html], **attributes: str) -> Html:
     """A table in a box of its own, which scrolls on narrow screens, by keys too."""
     head = tag("thead", tag("tr", *(tag("th", each, scope="col") for each in heads)))
-    inside = tag("table", tag("caption", caption), head, *bodies)
+    inside = tag("table", tag("caption", caption), head, *bodies, **attributes)
     return tag("div", inside, class_="scroll", role="region", aria_label=f"Table: {caption}", tabindex="0")
 
 

@@ -22,7 +22,7 @@ from actorio.bench.patterns import (
 )
 from actorio.bench.payloads import MARGIN, THRESHOLDS, Payloads, all_sizes, calls_of, ways
 from actorio.bench.payloads import SIZES as PAYLOAD_SIZES
-from actorio.bench.results import Measurement, Skipped
+from actorio.bench.results import BYTES, Measurement, Skipped
 from actorio.bench.rivals import NAMES
 from actorio.bench.rivals.process import RivalError, running
 from actorio.bench.suite import Plan, Suite
@@ -172,8 +172,8 @@ def take_turns(plan: Plan, turns: Sequence[Turn], amount: Amount) -> dict[Turn, 
     return {turn: values[1:] for turn, values in found.items()}
 
 
-def measured(case: str, kind: str, contender: str, values: list[float], at: float | None = None) -> Measurement:
-    """Returns a measurement of calls per second."""
+def measured(case: str, kind: str, contender: str, values: list[float], *, crowd: int | None = None) -> Measurement:
+    """Returns a measurement of calls per second, alone or of a crowd of so many."""
     return Measurement(
         suite=NAME,
         case=case,
@@ -183,7 +183,8 @@ def measured(case: str, kind: str, contender: str, values: list[float], at: floa
         unit="1/s",
         better="more",
         values=values,
-        at=at,
+        at=crowd,
+        along="" if crowd is None else "callers and actors",
     )
 
 
@@ -204,7 +205,7 @@ def measure_crowds(plan: Plan, amount: Amount) -> Iterator[Measurement]:
                 [total_rate(callers, method, calls) for callers in crowds.values()] for _ in range(amount.rounds + 1)
             ]
             for size, values in zip(crowds, zip(*rounds[1:], strict=True), strict=True):
-                yield measured(case, "single-threaded", "actorio", list(values), at=size)
+                yield measured(case, "single-threaded", "actorio", list(values), crowd=size)
 
 
 def measure_payloads(plan: Plan, amount: Amount) -> Iterator[Measurement]:
@@ -235,6 +236,7 @@ def _of_payload(case: str, metric: str, unit: str, at: int, values: list[float])
         better="less",
         values=values,
         at=at,
+        along=BYTES,
     )
 
 

@@ -238,6 +238,7 @@ def _measurements(case: str, contestant: Contestant) -> Iterator[Measurement]:
                 unit=unit,
                 better=better,
                 at=contestant.in_flight,
+                along="max_concurrency",
                 values=values,
             )
 

@@ -199,10 +199,10 @@ def _measure_ends(plan: Plan, amounts: _Amounts) -> Iterator[Measurement]:
     yield _milliseconds(running, [_cancel_running(amounts.running) for _ in range(amounts.few)])
     for depth in amounts.depths:
         plan.advance(f"a circle of {depth} actors")
-        yield _milliseconds("circle refused", _find_circle(depth, 3 * amounts.few), depth)
+        yield _milliseconds("circle refused", _find_circle(depth, 3 * amounts.few), depth=depth)
 
 
-def _milliseconds(case: str, seconds: list[float], at: float | None = None) -> Measurement:
+def _milliseconds(case: str, seconds: list[float], *, depth: int | None = None) -> Measurement:
     return Measurement(
         suite="control",
         case=case,
@@ -211,7 +211,8 @@ def _milliseconds(case: str, seconds: list[float], at: float | None = None) -> M
         unit="ms",
         better="less",
         values=[1e3 * each for each in seconds],
-        at=at,
+        at=depth,
+        along="" if depth is None else "actors",
     )
 
 

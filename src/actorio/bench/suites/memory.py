@@ -90,7 +90,7 @@ def _measure_calls(plan: Plan, processes: Mapping[str, int], actor: Any, count: 
         for _ in range(done // _BATCH):
             actorio.get([actor.nothing.remote(1) for _ in range(_BATCH)])
         for name, mebibytes in _memory_of(processes).items():
-            yield _row("calls made", "memory", "MiB", [mebibytes], kind=name, at=done)
+            yield _row("calls made", "memory", "MiB", [mebibytes], kind=name, at=done, along="calls")
 
 
 def _measure_kept(plan: Plan, processes: Mapping[str, int], actor: Any, count: int) -> Iterator[Measurement]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import actorio
 from actorio.bench import footprint
-from actorio.bench.results import Measurement, Skipped
+from actorio.bench.results import BYTES, Measurement, Skipped
 from actorio.bench.suite import Plan, Suite
 from actorio.bench.turns import take_turns, timed
 
@@ -103,6 +103,7 @@ def _measure_size(plan: Plan, size: int, readers: list[Any]) -> Iterator[Measure
                 better="less",
                 values=[1e3 * value for value in seconds],
                 at=size,
+                along=BYTES,
             )
 
 
@@ -126,6 +127,7 @@ def _measure_memory(plan: Plan, size: int, readers: list[Any]) -> Iterator[Measu
             better="less",
             values=[sum(map(footprint.private_mib, pids))],
             at=size,
+            along=BYTES,
         )
 
 

@@ -165,6 +165,7 @@ def _memory(kind: str, taken: int, mebibytes: float) -> Measurement:
         better="less",
         values=[mebibytes],
         at=taken,
+        along="items",
     )
 
 

@@ -8,7 +8,7 @@ A mark says what stands below it; the words around are somebody's, and stay as t
 That is a suite, a case of it, and metrics: a table with a row for each place on the curve and a column for each metric
 of each kind. `<!-- figures: machine -->` is a line on what the numbers belong to.
 
-    python -m actorio.bench.page RESULTS.json PAGE.md
+    python -m actorio.bench.figures RESULTS.json PAGE.md
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from actorio.bench.page import fill, main
+from actorio.bench.figures import fill, main
 from actorio.bench.results import Machine, Measurement, Results, save
 
 MACHINE = Machine(
@@ -16,6 +16,7 @@ def measured(kind, at, value, metric="throughput", unit="1/s"):
         case="sleep",
         kind=kind,
         at=at,
+        along="max_concurrency",
         contender="actorio",
         metric=metric,
         unit=unit,
