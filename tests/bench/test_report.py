@@ -10,7 +10,7 @@ from tests.bench import samples
 from actorio.bench import cells
 from actorio.bench.report import charts, ticks, write_html, write_pngs
 from actorio.bench.report import page as page_module
-from actorio.bench.report.markup import tag
+from actorio.bench.report.markup import prose, tag
 from actorio.bench.report.themes import DARK, LIGHT
 from actorio.bench.results import Measurement, Results, Skipped
 from actorio.bench.suite import Suite
@@ -151,7 +151,7 @@ def test_whatever_stands_in_the_results_is_escaped(tmp_path):
     rows = [
         measured([1.0, 2.0], who, suite=evil, case=evil, kind=evil, metric=evil, unit=evil, at=at)
         for who in ("actorio", evil)
-        for at in (None, 1, 2)
+        for at in (None, 1, 2, 3)
     ]
     machine = samples.machine(system=evil, processor=evil, python=evil, versions={evil: evil})
     run = run_of(*rows, skipped=[Skipped(evil, evil, evil)], machine=machine, began=evil, effort=evil)
@@ -193,9 +193,14 @@ def test_a_suite_that_cannot_be_imported_here_has_its_numbers_shown(tmp_path, mo
 
 
 def test_goals_stand_above_the_suites_with_what_does_not_hold_them(tmp_path):
-    rows = [measured([79.0], case="a|b"), measured([100.0], "floor", case="a|b"), measured([90.0], "floor", case="c")]
+    rows = [
+        measured([79.0], case="a|b"),
+        measured([100.0], "floor", case="a|b"),
+        measured([9.0]),
+        measured([9.0], "floor"),
+    ]
     text = Page(page_of(tmp_path, run_of(*rows))).text
-    assert "✗ no" in text
+    assert "✗ 1 of 2" in text
     assert "a|b: 0.79x" in text
     assert text.index("a|b: 0.79x") < text.index("calls: How many")
 
@@ -260,6 +265,25 @@ def test_ticks_are_few_and_round():
     assert ticks.places([64 * 4**power for power in range(8)], is_size=True, is_long=True)[:2] == [64, 1024]
     texts = [ticks.text(0.01, "s"), ticks.text(2000, "MiB"), ticks.text(20000, "1/s"), ticks.text(3e6), ticks.text(0)]
     assert texts == ["10 ms", "2,000 MiB", "20k", "3M", "0"]
+
+
+def test_names_and_words_of_weight_are_marked_in_paragraphs():
+    assert prose("`a<b` is *not* 2 * 3") == "<p><code>a&lt;b</code> is <em>not</em> 2 * 3</p>"
+
+
+def test_long_tables_are_folded_and_short_ones_are_not(tmp_path):
+    short, long = (
+        [measured([1.0], case=f"c{case}", at=at) for case in range(many) for at in (1, 2)] for many in (2, 20)
+    )
+    assert not Page(page_of(tmp_path, run_of(*short))).all("details")
+    page = Page(page_of(tmp_path, run_of(*long)))
+    assert len(page.all("details")) == 1
+    assert "A table of 20 rows" in page.text
+
+
+def test_a_curve_of_two_places_has_a_table_and_no_plot():
+    two, three = ([measured([1.0], at=at) for at in places] for places in ((1, 2), (1, 2, 3)))
+    assert [len(charts.charts(run_of(*rows))) for rows in (two, three)] == [0, 1]
 
 
 def test_text_in_elements_is_escaped_and_elements_are_not():

@@ -85,9 +85,12 @@ def test_a_run_that_found_nothing_has_a_head():
 
 
 def test_goals_stand_below_a_suites_tables_with_what_does_not_hold_them():
-    text = printed(run_of(found(values=[79]), found(contender="floor", values=[100])))
-    assert "0.8 of the floor (one at a time: of the spinning floor): no (0.79x)" in text
+    below = [found(values=[79]), found(contender="floor", values=[100])]
+    above = [found("batch", values=[80]), found("batch", contender="floor", values=[100])]
+    text = printed(run_of(*below, *above))
+    assert "0.8 of the floor (one at a time: of the spinning floor): 1 of 2 (0.79x to 0.80x)" in " ".join(text.split())
     assert lines_with("    not ", text) == [["not", "blocking,", "async:", "0.79x"]]
+    assert "0.8 of the floor (one at a time: of the spinning floor): no (0.79x)" in printed(run_of(*below))
     assert "goals" not in printed(run_of(found()))
 
 

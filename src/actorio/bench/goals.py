@@ -52,6 +52,11 @@ class Goal:
         return [each for each in self.figures if not each.is_held]
 
     @property
+    def exceptions(self) -> list[Figure]:
+        """Those to be named: where there is one figure, the goal has said all."""
+        return self.missed if len(self.figures) > 1 else []
+
+    @property
     def range(self) -> str:
         """The figures in short: "0.71x to 1.02x", or the only one."""
         low, high = (pick(self.figures, key=lambda each: each.value).text for pick in (min, max))

@@ -74,7 +74,7 @@ def _skipped_line(skipped: Skipped) -> Text:
 
 def _goal_line(goal: Goal) -> Text:
     text = Text(f"{goal.text}: {goal.verdict} ({goal.range})")
-    for figure in goal.missed:
+    for figure in goal.exceptions:
         text.append(f"\n    not {figure.where}: {figure.text}", "bold yellow")
     return text
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 FLOOR = "floor"
 NEUTRAL = -1
 
+# A curve with fewer places is none.
+_FEWEST_PLACES = 3
+
 # Where the largest is this many times the smallest, a scale is logarithmic.
 _WIDE = 20
 
@@ -99,13 +102,14 @@ def marks(panel: Panel) -> Iterator[tuple[Series, Summary]]:
 
 
 def charts(results: Results) -> list[Chart]:
-    """Finds the plots of a run, suite by suite. A plot with one mark in it is none: the table says that better."""
+    """Finds the plots of a run, suite by suite. Single marks, and curves of two places, are none: tables say more."""
     some = cells.cells(results)
     everybody = cells.contenders(some)
     found = []
     for own in cells.grouped(some, lambda cell: cell.suite).values():
         found += [_bars(together, everybody) for together in cells.singles(own)]
-        found += [_lines(together, everybody) for together in cells.curves(own)]
+        curves = (together for together in cells.curves(own) if len(cells.places(together)) >= _FEWEST_PLACES)
+        found += [_lines(together, everybody) for together in curves]
     return _named([chart for chart in found if sum(1 for panel in chart.panels for _ in marks(panel)) > 1])
 
 

@@ -70,8 +70,9 @@ def draw(chart: Chart, theme: Theme, *, is_narrow: bool) -> Figure:
 
 
 def headline(chart: Chart) -> str:
-    """Says what a chart shows: "calls: throughput (1/s), more is better"."""
-    return f"{chart.suite}: {cells.headline(chart.title, chart.unit, chart.better)}"
+    """Says what a chart shows: "concurrency: throughput (1/s), more is better"."""
+    words = cells.headline(chart.title, chart.unit, chart.better)
+    return words if chart.title == chart.suite else f"{chart.suite}: {words}"
 
 
 def _short(text: str, most: int = _LETTERS) -> str:

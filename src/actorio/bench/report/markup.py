@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import html
+import re
+
+_MARKED = re.compile(r"`(?P<code>[^`]+)`|\*(?P<em>[^*]+)\*")
 
 
 class Html(str):
@@ -26,6 +29,17 @@ def tag(name: str, *children: str, **attributes: str) -> Html:
 def join(*children: str) -> Html:
     """Puts elements and text after each other."""
     return Html("".join(child if isinstance(child, Html) else html.escape(child) for child in children))
+
+
+def prose(text: str) -> Html:
+    """Makes a paragraph of text in which names stand in `backticks`, and words of weight in *asterisks*."""
+    parts: list[str] = []
+    place = 0
+    for mark in _MARKED.finditer(text):
+        name = mark.lastgroup or ""
+        parts += [text[place : mark.start()], tag(name, mark[name])]
+        place = mark.end()
+    return tag("p", *parts, text[place:])
 
 
 def _attribute(name: str) -> str:

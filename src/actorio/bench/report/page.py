@@ -10,9 +10,9 @@ from actorio.bench.goals import goals
 from actorio.bench.machine import warning
 from actorio.bench.report import charts, pictures, tables
 from actorio.bench.report.drawing import headline
-from actorio.bench.report.markup import Html, join, tag
+from actorio.bench.report.markup import Html, join, prose, tag
 from actorio.bench.report.themes import DARK, LIGHT
-from actorio.bench.suites import NAMES, load_suite
+from actorio.bench.suites import NAMES, OPTIONAL, load_suite
 
 if TYPE_CHECKING:
     from actorio.bench.cells import Cell
@@ -141,7 +141,7 @@ def _section(name: str, results: Results, some: list[Cell], plots: list[Chart]) 
     """What one suite has found: in words, in plots, in tables."""
     suite, own = _known(name), [cell for cell in some if cell.suite == name]
     parts = [tag("h2", f"{name}: {suite.title}" if suite else name, id=_anchor(name))]
-    parts += [tag("p", suite.about)] if suite else []
+    parts += [prose(suite.about)] if suite else []
     parts += _skipped(name, results)
     mine = [chart for chart in plots if chart.suite == name]
     parts += [_figure(chart) for chart in mine if not chart.along]
@@ -166,7 +166,7 @@ def _curve_anchor(some: list[Cell]) -> str:
 def _known(name: str) -> Suite | None:
     """The suite, if it is here: a file may come from another version, and what a suite needs may not be installed."""
     try:
-        return load_suite(name) if name in NAMES else None
+        return load_suite(name) if name in (*NAMES, *OPTIONAL) else None
     except ImportError:
         return None
 

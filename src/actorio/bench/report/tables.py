@@ -19,6 +19,10 @@ _NOTABLE = 1.1
 
 _EMPTY = tag("td")
 
+# A longer table is folded: the plot above it, or the first look at the page, is not far from the next.
+_MOST_ROWS = 24
+_MOST_ROWS_BELOW_A_PLOT = 10
+
 
 def singles_table(some: Sequence[Cell]) -> Html:
     """A row for each thing that lies on no curve, with everybody's numbers beside each other."""
@@ -38,25 +42,26 @@ def singles_table(some: Sequence[Cell]) -> Html:
         return found + [_change(cell.change())] * is_old
 
     bodies = [_body(case, [row(cell) for cell in own]) for case, own in _by_case(some)]
-    return _table(_caption(some), heads, bodies)
+    return _folded(_table(_caption(some), heads, bodies), _MOST_ROWS)
 
 
 def curves_table(some: Sequence[Cell]) -> Html:
     """A column for each place on some curves, a row for each case, kind and contender, and rows of ratios."""
     places = cells.places(some)
     is_old, has_kinds = any(cell.before for cell in some), any(cell.kind for cell in some)
+    is_alone = len(cells.contenders(some)) == 1 and not is_old
     along = some[0].along
     texts = [cells.place_text(place, along) for place in places]
-    heads = ["case", *["kind"] * has_kinds, "who", *texts]
+    heads = ["case", *["kind"] * has_kinds, *["who"] * (not is_alone), *texts]
     bodies = []
     for case, own in _by_case(some):
         rows: list[list[Html]] = []
         for kind in dict.fromkeys(cell.kind for cell in own):
             by_place = {cell.at: cell for cell in own if cell.kind == kind}
             found = _curve_rows([by_place.get(place) for place in places], is_old=is_old)
-            rows += [[tag("td", kind)] * has_kinds + row for row in found]
+            rows += [[tag("td", kind)] * has_kinds + row[is_alone:] for row in found]
         bodies.append(_body(case, rows))
-    return _table(f"{_caption(some)}, by {along}", heads, bodies)
+    return _folded(_table(f"{_caption(some)}, by {along}", heads, bodies), _MOST_ROWS_BELOW_A_PLOT)
 
 
 def _curve_rows(row: Sequence[Cell | None], *, is_old: bool) -> list[list[Html]]:
@@ -79,17 +84,17 @@ def goals_table(some: Sequence[Goal]) -> Html:
     """A row for each goal, with what does not hold it."""
     heads, bodies = ["suite", "goal", "held", "figures", "not held by"], []
     for suite, own in cells.grouped(some, lambda goal: goal.suite).items():
-        rows = [[tag("td", goal.text), _verdict(goal), tag("td", goal.range), _missed(goal)] for goal in own]
+        rows = [[tag("td", goal.text), _verdict(goal), tag("td", goal.range), _exceptions(goal)] for goal in own]
         bodies.append(_body(suite, rows))
-    return _table("goals", heads, bodies, class_="words")
+    return _table("Each goal, how many numbers hold it, and which do not", heads, bodies, class_="words")
 
 
 def _verdict(goal: Goal) -> Html:
     return tag("td", ("✗ " if goal.missed else "✓ ") + goal.verdict)
 
 
-def _missed(goal: Goal) -> Html:
-    return tag("td", *(tag("div", each.where + ": ", tag("b", each.text)) for each in goal.missed))
+def _exceptions(goal: Goal) -> Html:
+    return tag("td", *(tag("div", each.where + ": ", tag("b", each.text)) for each in goal.exceptions))
 
 
 def _by_case(some: Iterable[Cell]) -> list[tuple[str, list[Cell]]]:
@@ -107,6 +112,13 @@ def _table(caption: str, heads: Sequence[str], bodies: Sequence[Html], **attribu
     head = tag("thead", tag("tr", *(tag("th", each, scope="col") for each in heads)))
     inside = tag("table", tag("caption", caption), head, *bodies, **attributes)
     return tag("div", inside, class_="scroll", role="region", aria_label=f"Table: {caption}", tabindex="0")
+
+
+def _folded(table: Html, most: int) -> Html:
+    """Hides a table of more rows until somebody wants to see it."""
+    # But for its head.
+    rows = table.count("<tr>") - 1
+    return table if rows <= most else tag("details", tag("summary", f"A table of {rows} rows"), table)
 
 
 def _body(case: str, rows: Sequence[Sequence[Html]]) -> Html:
