@@ -69,6 +69,20 @@ def test_results_are_written_and_printed(a_suite, tmp_path):
     assert "calls, ray: against ray, floor" in text
 
 
+def test_rivals_that_were_asked_for_are_named_with_the_suites_that_know_them(tmp_path, monkeypatch):
+    known = {"calls": ("floor", "ray"), "memory": ()}
+    suites = {name: Suite(name, "", "", lambda _: iter([]), rivals) for name, rivals in known.items()}
+    monkeypatch.setattr("actorio.bench.suites.load_suite", suites.get)
+
+    def said(*arguments):
+        ended = CliRunner().invoke(actorio, ["bench", *arguments, "--json", str(tmp_path / "new.json")])
+        return [line for line in ended.stderr.splitlines() if "takes part" in line]
+
+    assert said("memory", "--against", "ray") == ["ray takes part in none of these suites"]
+    assert said("calls", "memory", "--against", "floor") == ["floor takes part in calls"]
+    assert said("calls", "--against", "floor,ray") == said("calls", "memory") == []
+
+
 def test_against_none_is_against_nobody(a_suite, tmp_path):
     assert "calls, ray: against \n" in run("calls", "--against", "none", "--json", tmp_path / "new.json")
 

@@ -70,6 +70,40 @@ def test_filling_again_changes_nothing():
     )
 
 
+def calls(case, contender, *values):
+    fields = {"suite": "calls", "metric": "calls", "unit": "1/s", "better": "more", "kind": "async"}
+    return Measurement(**fields, case=case, contender=contender, values=list(values))
+
+
+CALLS = Results(
+    machine=MACHINE,
+    began="",
+    effort="quick",
+    measurements=[
+        calls("batch", "actorio", 800, 900),
+        calls("batch", "floor", 1000, 1000),
+        calls("await", "actorio", 5),
+    ],
+    skipped=[],
+)
+
+
+def test_cases_are_held_against_rivals():
+    assert fill(PAGE.format("calls against floor: batch, await"), CALLS).splitlines()[6:10] == [
+        "|  | actorio | floor | ratio | quartiles |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| batch, async | 850 /s | 1,000 /s | 0.85 | 0.82\N{EN DASH}0.88 |",
+        "| await, async | 5.00 /s | \N{EN DASH} | \N{EN DASH} | \N{EN DASH} |",
+    ]
+
+
+def test_all_that_a_suite_measures_on_no_curve_can_stand_in_a_table():
+    assert fill(PAGE.format("calls"), CALLS).splitlines()[8:10] == [
+        "| batch, async | calls | 850 /s |",
+        "| await, async | calls | 5.00 /s |",
+    ]
+
+
 @pytest.mark.parametrize(
     ("page", "reason"),
     [
@@ -77,6 +111,8 @@ def test_filling_again_changes_nothing():
         (PAGE.format("concurrency sleep throughput joy"), "no joy"),
         (PAGE.format("concurrency nap p99"), "no p99"),
         (PAGE.format("concurrency sleep"), "no metric"),
+        (PAGE.format("spawn"), "nothing"),
+        (PAGE.format("calls against floor: blocking"), "blocking of calls"),
     ],
 )
 def test_a_page_that_cannot_be_filled_is_refused(page, reason):

@@ -281,6 +281,11 @@ def test_long_tables_are_folded_and_short_ones_are_not(tmp_path):
     assert "A table of 20 rows" in page.text
 
 
+def test_bars_of_one_contender_alone_have_a_table_and_no_plot():
+    alone, against = [measured([1.0]), measured([2.0], case="b")], [measured([1.0]), measured([2.0], "floor")]
+    assert [len(charts.charts(run_of(*rows))) for rows in (alone, against)] == [0, 1]
+
+
 def test_a_curve_of_two_places_has_a_table_and_no_plot():
     two, three = ([measured([1.0], at=at) for at in places] for places in ((1, 2), (1, 2, 3)))
     assert [len(charts.charts(run_of(*rows))) for rows in (two, three)] == [0, 1]

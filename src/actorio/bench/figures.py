@@ -6,7 +6,12 @@ A mark says what stands below it; the words around are somebody's, and stay as t
     <!-- end of figures -->
 
 That is a suite, a case of it, and metrics: a table with a row for each place on the curve and a column for each metric
-of each kind. `<!-- figures: machine -->` is a line on what the numbers belong to.
+of each kind. Others are:
+
+- `figures: machine`: a line on what the numbers belong to;
+- `figures: calls against floor, spinning floor: blocking, batch`: a row for each kind of these cases of a suite, with
+  columns for actorio, each rival, and how many times as good actorio is;
+- `figures: spawn`: a row for everything that a suite measures on no curve.
 
     python -m actorio.bench.figures RESULTS.json PAGE.md
 """
@@ -18,12 +23,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actorio.bench.cells import OURS, cells, quantity
 from actorio.bench.results import Measurement, Results, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actorio.bench.cells import Cell
+
 _MARKED = re.compile(r"<!-- figures: (?P<asked>.+?) -->\n.*?<!-- end of figures -->", re.DOTALL)
+_AGAINST = re.compile(r"(?P<suite>\w+) against (?P<rivals>[^:]+): (?P<cases>.+)")
 # What heads a column.
 _WORDS = {
     "throughput": "calls a second",
@@ -32,7 +41,7 @@ _WORDS = {
     "cpu": "processor time a call",
     "memory": "memory",
 }
-_NOTHING = "–"  # noqa: RUF001 # as in all tables of these pages
+_NOTHING = _TO = "–"  # noqa: RUF001 # as in all tables of these pages
 _LARGE, _MIDDLE = 100, 10
 
 
@@ -58,7 +67,14 @@ def fill(page: str, results: Results) -> str:
 
 
 def _between(asked: str, results: Results) -> str:
-    text = _machine(results) if asked == "machine" else _table(asked, results.measurements)
+    if asked == "machine":
+        text = _machine(results)
+    elif against := _AGAINST.fullmatch(asked):
+        text = _ratios(against["suite"], against["rivals"].split(", "), against["cases"].split(", "), results)
+    elif " " not in asked:
+        text = _singles(asked, results)
+    else:
+        text = _curves(asked, results.measurements)
     return f"<!-- figures: {asked} -->\n\n{text}\n\n<!-- end of figures -->"
 
 
@@ -71,7 +87,41 @@ def _machine(results: Results) -> str:
     )
 
 
-def _table(asked: str, measurements: Sequence[Measurement]) -> str:
+def _ratios(suite: str, rivals: list[str], cases: list[str], results: Results) -> str:
+    some = [cell for cell in _on_no_curve(suite, results) if cell.case in cases]
+    if missing := set(cases) - {cell.case for cell in some}:
+        raise ValueError(f"the page asks for {', '.join(sorted(missing))} of {suite}, which these results have not got")
+    head = ["", OURS, *(column for rival in rivals for column in (rival, "ratio", "quartiles"))]
+    rows = [
+        [cell.title, _median(cell, OURS), *(text for rival in rivals for text in _held(cell, rival))] for cell in some
+    ]
+    return "\n".join(map(_line, [head, ["---", *["---:"] * (len(head) - 1)], *rows]))
+
+
+def _held(cell: Cell, rival: str) -> tuple[str, str, str]:
+    ratio = cell.ratio(rival)
+    if ratio is None:
+        return _median(cell, rival), _NOTHING, _NOTHING
+    return _median(cell, rival), f"{ratio.median:.2f}", f"{ratio.low:.2f}{_TO}{ratio.high:.2f}"
+
+
+def _singles(suite: str, results: Results) -> str:
+    rows = [[cell.title, cell.metric, _median(cell, OURS)] for cell in _on_no_curve(suite, results)]
+    if not rows:
+        raise ValueError(f"the page asks for {suite!r}, of which these results have nothing")
+    return "\n".join(map(_line, [["", "", OURS], ["---", "---", "---:"], *rows]))
+
+
+def _on_no_curve(suite: str, results: Results) -> list[Cell]:
+    return [cell for cell in cells(results) if cell.suite == suite and cell.at is None]
+
+
+def _median(cell: Cell, contender: str) -> str:
+    found = cell.of(contender)
+    return quantity(found.median, cell.unit) if found else _NOTHING
+
+
+def _curves(asked: str, measurements: Sequence[Measurement]) -> str:
     suite, case, *metrics = asked.split()
     of_case = [one for one in measurements if (one.suite, one.case) == (suite, case)]
     missing = set(metrics) - {one.metric for one in of_case}
@@ -81,16 +131,16 @@ def _table(asked: str, measurements: Sequence[Measurement]) -> str:
     # As dictionaries, which keep the order and hold nothing twice.
     kinds = list(dict.fromkeys(one.kind for one in of_case))
     columns = [(metric, kind) for metric in metrics for kind in kinds]
-    cells = {(one.metric, one.kind, one.at): one for one in of_case}
+    there = {(one.metric, one.kind, one.at): one for one in of_case}
     units = {one.metric: one.unit for one in of_case}
     head = ["at a time", *(f"{kind}: {_heading(metric, units[metric])}" for metric, kind in columns)]
     places = sorted({one.at for one in of_case if one.at is not None})
-    rows = [[f"{at:,.0f}", *(_cell(cells.get((*column, at))) for column in columns)] for at in places]
+    rows = [[f"{at:,.0f}", *(_cell(there.get((*column, at))) for column in columns)] for at in places]
     return "\n".join(map(_line, [head, ["---:"] * len(head), *rows]))
 
 
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _line(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"
 
 
 def _heading(metric: str, unit: str) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import uvloop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AbstractContextManager
 
 Pattern = Literal["blocking", "batch", "await", "gather"]
@@ -69,23 +69,11 @@ QUICK_EFFORT = Effort(calls=500, batches=3)
 SMOKE_EFFORT = Effort(calls=20, batches=1)
 
 
-def samples(sides: Sequence[Side], pattern: Pattern, effort: Effort, rounds: int) -> list[list[float]]:
-    """Time one pattern on several sides in turn: first, second, first, second, and so on.
-
-    Taking turns exposes all sides to the same disturbances; a first turn of each, not counted, warms up.
-    Runs in the calling thread, which must have no running loop.
-
-    Returns:
-        Calls per second: for each side, one number a round.
-    """
-    for side in sides:
-        sample(side, pattern, effort.warm_up)
-    turns = [[sample(side, pattern, effort) for side in sides] for _ in range(rounds)]
-    return [list(rates) for rates in zip(*turns, strict=True)]
-
-
 def sample(side: Side, pattern: Pattern, effort: Effort) -> float:
-    """Time one pattern on one side, once; returns calls per second."""
+    """Time one pattern on one side, once; returns calls per second.
+
+    Runs in the calling thread, which must have no running loop.
+    """
     if pattern == "blocking":
         return _sample_blocking(side, effort.calls)
     if pattern == "batch":

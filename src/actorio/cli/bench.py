@@ -76,7 +76,10 @@ def bench(
     if new is not None:
         results, code = _read(new), 0
     else:
-        results, code = _measure(_load(suites), _plan(effort, against, calls), json_file or _free_name())
+        chosen, plan = _load(suites), _plan(effort, against, calls)
+        if against:
+            _say_who_knows(chosen, plan)
+        results, code = _measure(chosen, plan, json_file or _free_name())
     _show(results, old)
     _write_reports(results, old, html, png)
     sys.exit(code)
@@ -132,6 +135,14 @@ def _rivals(text: str | None) -> list[str]:
         if name not in NAMES:
             raise click.UsageError(f"there is no rival {name!r}; there are {', '.join(NAMES)}, or none")
     return list(dict.fromkeys(names))
+
+
+def _say_who_knows(suites: list[Suite], plan: Plan) -> None:
+    """Rivals that were asked for do not take part in all suites: nobody should wait for their lines."""
+    for rival in plan.against:
+        if not all(rival in suite.rivals for suite in suites):
+            knowing = [suite.name for suite in suites if rival in suite.rivals]
+            click.echo(f"{rival} takes part in {', '.join(knowing) or 'none of these suites'}", err=True)
 
 
 def _read(path: Path) -> Results:

@@ -102,15 +102,19 @@ def marks(panel: Panel) -> Iterator[tuple[Series, Summary]]:
 
 
 def charts(results: Results) -> list[Chart]:
-    """Finds the plots of a run, suite by suite. Single marks, and curves of two places, are none: tables say more."""
+    """Finds the plots of a run, suite by suite.
+
+    Bars of one contender alone, and curves of one or two places, are none: tables say more.
+    """
     some = cells.cells(results)
     everybody = cells.contenders(some)
     found = []
     for own in cells.grouped(some, lambda cell: cell.suite).values():
-        found += [_bars(together, everybody) for together in cells.singles(own)]
+        singles = (together for together in cells.singles(own) if len(cells.contenders(together)) > 1)
+        found += [_bars(together, everybody) for together in singles]
         curves = (together for together in cells.curves(own) if len(cells.places(together)) >= _FEWEST_PLACES)
         found += [_lines(together, everybody) for together in curves]
-    return _named([chart for chart in found if sum(1 for panel in chart.panels for _ in marks(panel)) > 1])
+    return _named(found)
 
 
 def _named(found: list[Chart]) -> list[Chart]:
@@ -135,15 +139,7 @@ def _bars(some: list[Cell], everybody: list[str]) -> Chart:
         panel, label = (cell.case, cell.kind) if has_kinds else ("", cell.case)
         by_panel.setdefault(panel, []).append(Group(label, bars))
     panels = [Panel(title, [], groups) for title, groups in by_panel.items()]
-    return Chart(
-        name=slug(f"{first.suite}-{first.metric}"),
-        suite=first.suite,
-        title=first.metric,
-        unit=first.unit,
-        better=first.better,
-        panels=panels,
-        is_wide=_are_far_apart(found.median for panel in panels for _, found in marks(panel)),
-    )
+    return _chart(f"{first.suite}-{first.metric}", first, panels)
 
 
 def _lines(some: list[Cell], everybody: list[str]) -> Chart:
@@ -153,16 +149,22 @@ def _lines(some: list[Cell], everybody: list[str]) -> Chart:
     for case, own in cells.grouped(some, lambda cell: cell.case).items():
         lines = [Line(one, _points(own, one)) for one in series.values()]
         panels.append(Panel(case, [line for line in lines if line.points], []))
+    is_long = _are_far_apart(cells.places(some))
+    return _chart(f"{first.suite}-{first.metric}-by-{first.along}", first, panels, is_long=is_long)
+
+
+def _chart(name: str, cell: Cell, panels: list[Panel], *, is_long: bool = False) -> Chart:
+    """Puts panels together to the chart of all that is measured as this cell is."""
     return Chart(
-        name=slug(f"{first.suite}-{first.metric}-by-{first.along}"),
-        suite=first.suite,
-        title=first.metric,
-        unit=first.unit,
-        better=first.better,
+        name=slug(name),
+        suite=cell.suite,
+        title=cell.metric,
+        unit=cell.unit,
+        better=cell.better,
         panels=panels,
         is_wide=_are_far_apart(found.median for panel in panels for _, found in marks(panel)),
-        along=first.along,
-        is_long=_are_far_apart(cell.at or 0.0 for cell in some),
+        along=cell.along,
+        is_long=is_long,
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import time
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,9 +14,10 @@ import actorio
 from actorio._model.context import CURRENT_CALL
 from actorio._wire.messages import Call, Way
 from actorio._worker.delivered import Delivered
-from actorio.bench.patterns import PATTERNS, QUICK_EFFORT, USUAL_EFFORT, Effort, Side, samples
+from actorio.bench.patterns import PATTERNS, QUICK_EFFORT, USUAL_EFFORT, Effort, Side, sample
 from actorio.bench.results import Measurement
 from actorio.bench.suite import Plan, Suite
+from actorio.bench.turns import take_turns
 from actorio.exceptions import DeadlockError
 
 if TYPE_CHECKING:
@@ -120,11 +122,12 @@ def _measure_carried(plan: Plan, amounts: _Amounts) -> Iterator[Measurement]:
 def _measure_carrying(plan: Plan, amounts: _Amounts, actors: dict[str, Any], what: str) -> Iterator[Measurement]:
     for kind, actor in actors.items():
         call = actor.nothing.remote
-        sides = [Side(each, actorio.get, actorio.get) for each in (_within(None, call), _carrying(call))]
+        calls = {"bare": _within(None, call), "actorio": _carrying(call)}
+        sides = {contender: Side(each, actorio.get, actorio.get) for contender, each in calls.items()}
         for pattern in PATTERNS:
             plan.advance(f"{pattern} with {what}, {kind}")
-            found = samples(sides, pattern, amounts.effort, amounts.rounds)
-            for contender, rates in zip(("bare", "actorio"), found, strict=True):
+            turns = {contender: partial(sample, side, pattern, amounts.effort) for contender, side in sides.items()}
+            for contender, rates in take_turns(turns, amounts.rounds).items():
                 yield Measurement(
                     suite="control",
                     case=f"{pattern}, {what}",

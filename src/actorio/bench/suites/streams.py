@@ -125,16 +125,20 @@ def _measure_items(
 
             found = take_turns({"floor": lambda: bare(items.number, items.size), "actorio": ours}, rounds, warm_up=0)
             for contender, seconds in found.items():
-                yield Measurement(
-                    suite="streams",
-                    case=f"{items.case}, {way}",
-                    contender=contender,
-                    kind=kind,
-                    metric=items.metric,
-                    unit=items.unit,
-                    better="more",
-                    values=[items.number * items.scale / each for each in seconds],
-                )
+                yield _rates(items, way, contender, kind, seconds)
+
+
+def _rates(items: _Items, way: str, contender: str, kind: str, seconds: list[float]) -> Measurement:
+    return Measurement(
+        suite="streams",
+        case=f"{items.case}, {way}",
+        contender=contender,
+        kind=kind,
+        metric=items.metric,
+        unit=items.unit,
+        better="more",
+        values=[items.number * items.scale / each for each in seconds],
+    )
 
 
 def _measure_memory(plan: Plan, count: int) -> Iterator[Measurement]:
