@@ -69,7 +69,7 @@ class Run:
                 stack.callback(measuring.close)
             # One by one: what was found before an error or Ctrl-C stays.
             for measurement in measuring:
-                self.results.measurements.append(measurement)  # see above
+                self.results.measurements.append(measurement)
 
     def _skip(self, skipped: Skipped) -> None:
         if skipped not in self.results.skipped:
