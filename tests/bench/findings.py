@@ -14,6 +14,11 @@ def found(case="blocking", contender="actorio", values=(1.0, 2.0, 3.0), **fields
     return Measurement(**(usual | fields), case=case, contender=contender, values=list(values))
 
 
+def measured(values, contender="actorio", **fields):
+    """The same of no kind of actor, where numbers are what matters."""
+    return found(**({"kind": ""} | fields), contender=contender, values=values)
+
+
 def run_of(*measurements, **fields):
     usual = {"machine": MACHINE, "began": "2026-01-01T00:00:00+00:00", "effort": "full", "skipped": []}
     return Results(**(usual | fields), measurements=list(measurements))

@@ -5,20 +5,9 @@ import statistics
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.bench.findings import measured, run_of
 
 from actorio.bench import cells
-from actorio.bench.results import Machine, Measurement, Results
-
-MACHINE = Machine(system="Linux", processor="", processors=2, memory_gib=1, load=0, python="3.11", versions={})
-
-
-def measured(values, contender="actorio", **fields):
-    usual = {"suite": "calls", "case": "blocking", "metric": "calls", "unit": "1/s", "better": "more"}
-    return Measurement(**(usual | fields), contender=contender, values=values)
-
-
-def run_of(*measurements):
-    return Results(machine=MACHINE, began="", effort="smoke", measurements=list(measurements), skipped=[])
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2))

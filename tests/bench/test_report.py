@@ -6,13 +6,14 @@ from html.parser import HTMLParser
 
 import pytest
 from tests.bench import samples
+from tests.bench.findings import measured, run_of
 
 from actorio.bench import cells
 from actorio.bench.report import charts, ticks, write_html, write_pngs
 from actorio.bench.report import page as page_module
 from actorio.bench.report.markup import prose, tag
 from actorio.bench.report.themes import DARK, LIGHT
-from actorio.bench.results import Measurement, Results, Skipped
+from actorio.bench.results import Skipped
 from actorio.bench.suite import Suite
 
 # Elements without an end.
@@ -45,18 +46,6 @@ class Page(HTMLParser):
 
     def all(self, name):
         return [attributes for tag, attributes in self.elements if tag == name]
-
-
-def run_of(*measurements, skipped=(), **changes):
-    usual = {"machine": samples.machine(), "began": "2025-06-01T12:00:00+00:00", "effort": "full"}
-    return Results(**(usual | changes), measurements=list(measurements), skipped=list(skipped))
-
-
-def measured(values, contender="actorio", **fields):
-    usual = {"suite": "calls", "case": "blocking", "metric": "calls", "unit": "1/s", "better": "more"}
-    if fields.get("at") is not None:
-        usual["along"] = "items"
-    return Measurement(**(usual | fields), contender=contender, values=values)
 
 
 def page_of(tmp_path, results, old=None):
