@@ -225,8 +225,13 @@ def nothing_is_left(request: pytest.FixtureRequest, _sessions: Sessions) -> Iter
 
 @pytest.fixture(scope="module")
 def session(request: pytest.FixtureRequest, _sessions: Sessions) -> Iterator[Any]:
-    """A session that the tests of one module share, with its SESSION_OPTIONS; the value is what `init` returned."""
-    with _sessions.open(request.node.name, getattr(request.module, "SESSION_OPTIONS", None)) as context:
+    """A session that the tests of one module share, with its SESSION_OPTIONS; the value is what `init` returned.
+
+    The module is imported once for all actors: each would import it for its classes, and pytest with it, which takes
+    longer than all the rest of an actor's start.
+    """
+    options = {"preload": [request.module.__name__]} | getattr(request.module, "SESSION_OPTIONS", {})
+    with _sessions.open(request.node.name, options) as context:
         yield context
 
 

@@ -19,6 +19,9 @@ from actorio._store.values import SLOT
 
 MIB = 1 << 20
 
+# Not what this module imports besides: it would take more than all actors together.
+SESSION_OPTIONS = {"preload": ["tests.large"]}
+
 pytestmark = pytest.mark.usefixtures("session")
 
 

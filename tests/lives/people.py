@@ -244,7 +244,7 @@ def receive_beside_the_main_thread(number, gate):
 
     def receive():
         wait_for(gate)
-        while sys._current_frames()[threading.main_thread().ident].f_code.co_name != "work":
+        while sys._current_frames()[threading.main_thread().ident].f_code.co_name != "_sleep":
             threading.Event().wait(0.001)
         signal.pthread_kill(threading.get_ident(), number)
 
