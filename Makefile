@@ -7,6 +7,8 @@ VENV        ?= .venv
 VERSIONS    ?= 3.11 3.12 3.13
 PYTEST_ARGS ?=
 CHAOS_ARGS  ?=
+# Where the properties are.
+PROPERTIES  ?= $(shell grep -rlE '^@given|run_state_machine_as_test|\.TestCase$$' tests --include='test_*.py')
 BENCH_ARGS  ?=
 
 # Starting an interpreter is the only proof that it works: a shim on the PATH may have nothing behind it.
@@ -25,7 +27,7 @@ export NO_MKDOCS_2_WARNING = 1
 .DELETE_ON_ERROR:
 # Two targets at once would install into one environment at once.
 .NOTPARALLEL:
-.PHONY: help demo test test-all check suite chaos bench docs clean
+.PHONY: help demo test test-all check suite chaos properties bench docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +67,9 @@ suite: $(VENV)/.installed-test
 
 chaos: $(VENV)/.installed-test ## Kill every kind of process at random for a minute; CHAOS_ARGS="--seed N" repeats a run
 	$(RUN) tests/faults/chaos.py $(CHAOS_ARGS)
+
+properties: $(VENV)/.installed-test ## Look at ten times as many examples of each property as the suite does
+	$(RUN) -m pytest -n 2 --dist loadfile --hypothesis-profile thorough --timeout 900 -o faulthandler_timeout=600 $(PROPERTIES)
 
 # BENCH_ARGS="calls --quick" measures less; the machine should do nothing else meanwhile.
 bench: $(VENV)/.installed-bench ## Measure everything against the floor and what else is installed; write a report

@@ -268,7 +268,7 @@ class Ownership(RuleBasedStateMachine):
             assert not any((holders._held, holders._lent, holders._travelling, holders._early))
 
 
-Ownership.TestCase.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+Ownership.TestCase.settings = settings(stateful_step_count=60)
 TestOwnership = Ownership.TestCase
 
 

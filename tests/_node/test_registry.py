@@ -725,7 +725,7 @@ class Model(RuleBasedStateMachine):
 
 def test_a_registry_behaves_like_its_model():
     run_state_machine_as_test(
-        Model, settings=settings(max_examples=60, stateful_step_count=50, report_multiple_bugs=False, derandomize=True)
+        Model, settings=settings(stateful_step_count=50, report_multiple_bugs=False, derandomize=True)
     )
 
 

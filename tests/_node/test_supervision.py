@@ -466,4 +466,4 @@ class World(RuleBasedStateMachine):
 
 
 def test_a_group_behaves_like_its_model():
-    run_state_machine_as_test(World, settings=settings(max_examples=100, stateful_step_count=40))
+    run_state_machine_as_test(World, settings=settings(stateful_step_count=40))

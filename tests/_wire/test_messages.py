@@ -41,7 +41,7 @@ READERS = {
 NAMES = {kind.__name__: kind for kind in READERS}
 EVERY_MESSAGE = pytest.mark.parametrize("kind", NAMES.values(), ids=NAMES)
 # Fields are few and independent, and there are many messages.
-FEW = settings(max_examples=20)
+FEW = settings(max_examples=settings().max_examples // 4)
 EVERY_READER = pytest.mark.parametrize("make_reader", sorted(set(READERS.values()), key=lambda make: make.__name__))
 
 # What msgpack can say: integers of 64 bits, text that UTF-8 can. Not a number is equal to nothing, itself included.

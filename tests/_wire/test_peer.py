@@ -114,7 +114,7 @@ class Peers(RuleBasedStateMachine):
 
 
 def test_two_peers_back_to_back_answer_each_request_once_in_any_order_and_chunking():
-    run_state_machine_as_test(Peers, settings=settings(max_examples=60, stateful_step_count=40))
+    run_state_machine_as_test(Peers, settings=settings(stateful_step_count=40))
 
 
 def opened(count):

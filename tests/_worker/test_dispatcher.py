@@ -390,7 +390,7 @@ class Threads:
         assert wire.answers == {}
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 2)
 @given(LIMITS, SCHEDULES)
 def test_threads_run_calls_as_the_model_says(limit, schedule):
     model = Model(limit)

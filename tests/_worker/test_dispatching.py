@@ -344,8 +344,10 @@ class InThreadsToo(Dispatching):
 
 
 def test_calls_on_a_loop_start_and_end_as_expected():
-    run_state_machine_as_test(Dispatching, settings=settings(max_examples=100, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(Dispatching, settings=settings(stateful_step_count=25))
 
 
 def test_calls_in_threads_start_and_end_as_expected():
-    run_state_machine_as_test(InThreadsToo, settings=settings(max_examples=40, stateful_step_count=20, deadline=None))
+    run_state_machine_as_test(
+        InThreadsToo, settings=settings(max_examples=settings().max_examples // 2, stateful_step_count=20)
+    )

@@ -258,7 +258,7 @@ class Model(RuleBasedStateMachine):
 
 
 def test_a_mailbox_behaves_like_its_model():
-    run_state_machine_as_test(Model, settings=settings(max_examples=100, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(Model, settings=settings(stateful_step_count=25))
 
 
 def offer_all(mailbox, *calls, **how):

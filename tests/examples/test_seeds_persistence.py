@@ -1,11 +1,11 @@
 """The seed programs about an account that outlives its actor: named, detached, kept in a file, kept by a pool."""
 
-import functools
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -39,9 +39,16 @@ SHOWN = {
 RESTORED = re.compile(r"\(Account pid=\d+\) Restoring state \{'balance': (?:130|60)\.0, 'minimal': 20\.0\}\n")
 
 
-@functools.cache
-def ended(program):
-    """Run a program with a folder for its temporary files; return how it ended and what it left there."""
+@dataclass(frozen=True)
+class Run:
+    """One finished program: how it ended, and which files and processes it has left."""
+
+    done: subprocess.CompletedProcess
+    files: list[Path]
+    processes: list[str]
+
+
+def run(program, leaks):
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, f"{program}.py"],
@@ -52,27 +59,44 @@ def ended(program):
             timeout=60,
             check=False,
         )
-        return done, list(Path(folder).iterdir())
+        return Run(done, list(Path(folder).iterdir()), leaks())
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """The programs that have run."""
+    return {}
+
+
+@pytest.fixture
+def ended(runs, leaks):
+    """Run a program with a folder for its temporary files, once for all tests; return what is known of it."""
+
+    def end(program):
+        if program not in runs:
+            runs[program] = run(program, leaks)
+        return runs[program]
+
+    return end
 
 
 @pytest.mark.parametrize("program", SHOWN)
-def test_a_program_shows_what_the_text_shows(program):
-    done, _ = ended(program)
+def test_a_program_shows_what_the_text_shows(program, ended):
+    done = ended(program).done
     assert (done.returncode, done.stderr) == (0, "")
     own = RESTORED.sub("", done.stdout).rstrip("\n")
     assert re.fullmatch(r"\n".join(SHOWN[program]), own, re.DOTALL), own
 
 
 @pytest.mark.parametrize("program", SHOWN)
-def test_a_program_removes_its_files(program):
-    assert ended(program)[1] == []
+def test_a_program_removes_its_files(program, ended):
+    assert ended(program).files == []
 
 
 @pytest.mark.parametrize("program", SHOWN)
-def test_a_program_leaves_no_process_behind_not_even_a_detached_actor(program, leaks):
-    ended.__wrapped__(program)
-    assert leaks() == []
+def test_a_program_leaves_no_process_behind_not_even_a_detached_actor(program, ended):
+    assert ended(program).processes == []
 
 
-def test_the_second_account_says_what_the_pool_restored():
-    assert len(RESTORED.findall(ended("account_pool")[0].stdout)) == 1
+def test_the_second_account_says_what_the_pool_restored(ended):
+    assert len(RESTORED.findall(ended("account_pool").done.stdout)) == 1
