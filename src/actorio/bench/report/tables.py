@@ -22,6 +22,8 @@ _EMPTY = tag("td")
 # A longer table is folded: the plot above it, or the first look at the page, is not far from the next.
 _MOST_ROWS = 24
 _MOST_ROWS_BELOW_A_PLOT = 10
+# As many lines in a row of a table keep it readable on a small screen.
+_MOST_LINES = 4
 
 
 def singles_table(some: Sequence[Cell]) -> Html:
@@ -94,7 +96,10 @@ def _verdict(goal: Goal) -> Html:
 
 
 def _exceptions(goal: Goal) -> Html:
-    return tag("td", *(tag("div", each.where + ": ", tag("b", each.text)) for each in goal.exceptions))
+    lines = [tag("div", each.where + ": ", tag("b", each.text)) for each in goal.exceptions]
+    if len(lines) > _MOST_LINES:
+        return tag("td", tag("details", tag("summary", f"{len(lines)} numbers"), *lines))
+    return tag("td", *lines)
 
 
 def _by_case(some: Iterable[Cell]) -> list[tuple[str, list[Cell]]]:
