@@ -17,6 +17,9 @@ pytest.importorskip("opentelemetry.sdk", reason="opentelemetry-sdk is not instal
 from opentelemetry import trace
 from tests import telemetry
 
+# Whether an actor has OpenTelemetry is what is tested: it is in none before its class is.
+SESSION_OPTIONS = {"preload": []}
+
 PARENT = f"00-{'1' * 32}-{'2' * 16}-01"
 
 
