@@ -16,8 +16,9 @@ from pathlib import Path
 
 import actorio
 
-# What an actor that runs out of memory may still take, in bytes.
-HEADROOM = 64 << 20
+# What an actor that runs out of memory may still take, in bytes. Not 64 MiB: glibc reserves that for each thread, and would
+# take all of it where it just fits.
+HEADROOM = 48 << 20
 
 
 # -- the faults ----------------------------------------------------------------------------------------------------
