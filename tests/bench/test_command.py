@@ -48,6 +48,9 @@ def a_suite(monkeypatch):
         (["calls", "--with", "new.json"], "--with shows results that are there"),
         (["calls", "--calls", "5"], "--calls is for the suite soak"),
         (["soak", "--calls", "0"], "0 is not in the range"),
+        (["calls", "--html", "/dev/null/x.html"], "there is no directory /dev/null"),
+        (["calls", "--png", "/proc/no-place"], "/proc/no-place cannot be written"),
+        (["calls", "--json", "/proc/no-place.json"], "/proc/no-place.json cannot be written"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_measured(arguments, words, nothing_is_measured):
@@ -57,7 +60,8 @@ def test_what_cannot_be_is_refused_before_anything_is_measured(arguments, words,
 def test_a_file_to_compare_with_is_read_before_anything_is_measured(tmp_path, nothing_is_measured):
     (tmp_path / "old.json").write_text("{}")
     assert "is no result of `actorio bench`" in run("calls", "--compare", tmp_path / "old.json", code=1)
-    assert "No such file" in run("calls", "--compare", tmp_path / "older.json", code=1)
+    words = run("calls", "--compare", tmp_path / "older.json", code=1)
+    assert "older.json cannot be read: No such file or directory; name a file that `actorio bench --json" in words
 
 
 def test_results_are_written_and_printed(a_suite, tmp_path):
@@ -101,6 +105,40 @@ def test_the_soak_is_told_how_many_calls_to_make(tmp_path, monkeypatch):
     monkeypatch.setattr("actorio.bench.suites.load_suite", {"soak": suite}.get)
     run("soak", "--calls", "50", "--json", tmp_path / "new.json")
     assert [plan.calls for plan in plans] == [50]
+
+
+def interrupted_after(*measurements, by=signal.SIGINT):
+    """A suite that somebody ends when it has found so much."""
+
+    def measure(_plan):
+        yield from measurements
+        signal.raise_signal(by)
+
+    return lambda name: Suite(name, "", "", measure)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_ends_early_says_so_in_its_tables_and_its_file(number, tmp_path, monkeypatch):
+    usual = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("actorio.bench.suites.load_suite", interrupted_after(found(), by=number))
+    ended = CliRunner().invoke(actorio, ["bench", "calls", "spawn", "--json", str(tmp_path / "new.json")])
+    assert ended.exit_code == 130
+    assert "ended early: not measured: calls (in part), spawn" in ended.stdout
+    assert load(tmp_path / "new.json").missing == ["calls", "spawn"]
+    assert signal.getsignal(signal.SIGTERM) is usual
+
+
+def test_no_file_is_written_where_nothing_was_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr("actorio.bench.suites.load_suite", interrupted_after())
+    (tmp_path / "new.json").write_text("precious")
+    assert "nothing was measured" in run("calls", "--json", tmp_path / "new.json", code=130)
+    run("calls", "--json", tmp_path / "newer.json", code=130)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_an_interrupt_before_anything_is_measured_is_quiet(tmp_path, monkeypatch):
+    monkeypatch.setattr("actorio.bench.suites.load_suite", lambda _: signal.raise_signal(signal.SIGINT))
+    assert not run("calls", "--json", tmp_path / "new.json", code=130)
 
 
 def test_a_suite_that_fails_is_an_error_after_the_others(tmp_path, monkeypatch):
@@ -162,3 +200,11 @@ def test_an_interrupt_ends_it_quietly_and_keeps_what_is_known(tmp_path):
     assert "blocking, single-threaded" in output
     assert "Traceback" not in shown.decode(errors="replace")
     assert {"blocking", "blocking, with deadline"} <= {each.case for each in load(tmp_path / "new.json").measurements}
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_without_the_command_lines_packages_it_names_the_extra_of_the_benchmarks(missing):
+    program = f"import sys; sys.modules[{missing!r}] = None; from actorio.cli import main; main()"
+    command = [sys.executable, "-c", program, "bench", "calls"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, "pip install 'actorio-node[bench]'" in ended.stderr) == (1, True)

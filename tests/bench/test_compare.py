@@ -4,7 +4,7 @@ import msgspec
 from rich.console import Console
 from tests.bench.findings import MACHINE, found, run_of
 
-from actorio.bench.compare import WITHIN, cautions, changes, comparison
+from actorio.bench.compare import NO_SPREAD, WITHIN, cautions, changes, comparison, unmatched
 
 
 def printed(new, old):
@@ -32,6 +32,25 @@ def test_only_what_both_have_measured_is_compared():
     old, new = run_of(found("batch"), found(contender="ray")), run_of(found("gather"), found(), found("batch"))
     assert [(change.cell.case, change.contender) for change in changes(new, old)] == [("batch", "actorio")]
     assert "nothing in common" in printed(run_of(found("gather")), old)
+
+
+def test_of_a_single_sample_it_says_that_it_has_no_spread():
+    several, one = run_of(found(values=[90, 100, 110])), run_of(found(values=[200]))
+    assert [change.note for new in (several, one) for change in changes(new, one)] == [NO_SPREAD, NO_SPREAD]
+    assert NO_SPREAD in printed(one, several)
+    assert NO_SPREAD not in printed(several, several)
+
+
+def test_what_only_one_run_has_measured_is_counted_and_some_of_it_named():
+    old = run_of(found("batch"), *(found(case) for case in ("a", "b", "c", "d")))
+    new = run_of(found("batch"), found("batch", contender="ray"))
+    named = "; ".join(f"calls {case}, async: actorio" for case in ("a", "b", "c"))
+    assert unmatched(new, old) == [
+        "Measured only now, and left out: 1 (calls batch, async: ray).",
+        f"Measured only before, and left out: 4 ({named}, ...).",
+    ]
+    assert unmatched(new, new) == []
+    assert "Measured only before" in printed(new, old)
 
 
 def test_places_on_a_curve_are_compared_one_by_one():

@@ -126,3 +126,16 @@ def test_a_page_is_filled_from_a_file_of_results(tmp_path):
     page.write_text(PAGE.format("concurrency sleep p99"), encoding="utf-8")
     main([str(tmp_path / "results.json"), str(page)])
     assert page.read_text(encoding="utf-8") == fill(PAGE.format("concurrency sleep p99"), RESULTS)
+
+
+def test_what_cannot_be_done_is_said_in_a_line(tmp_path):
+    save(RESULTS, tmp_path / "results.json")
+    page = tmp_path / "page.md"
+    page.write_text("no marks")
+    for arguments, words in (
+        ([], "usage: python -m actorio.bench.figures RESULTS.json PAGE.md"),
+        ([str(tmp_path / "none.json"), str(page)], "none.json: No such file"),
+        ([str(tmp_path / "results.json"), str(page)], "page.md is not filled: no marks"),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            main(arguments)

@@ -284,3 +284,8 @@ def test_text_in_elements_is_escaped_and_elements_are_not():
     assert tag("p", "<&>", tag("b", "x"), class_="a", aria_label='"') == (
         '<p class="a" aria-label="&quot;">&lt;&amp;&gt;<b>x</b></p>'
     )
+
+
+def test_a_run_that_ended_early_says_so(tmp_path):
+    text = Page(page_of(tmp_path, run_of(measured([1.0]), missing=["calls", "spawn"]))).text
+    assert "ended early: not measured: calls (in part), spawn" in text

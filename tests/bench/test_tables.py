@@ -26,6 +26,11 @@ def test_each_contender_has_a_line_with_median_quartiles_and_how_many_times_as_g
     assert lines_with("floor  ", text) == [["floor", "200", "/s", "200-200", "0.50x", "0.47-0.53"]]
 
 
+def test_where_there_is_no_rival_there_are_no_ratios():
+    text = printed(run_of(found()))
+    assert lines_with("WHAT", text) == [["WHAT", "WHO", "MEDIAN", "QUARTILES"]]
+
+
 def test_where_less_is_better_the_ratio_is_turned_round():
     seconds = {"unit": "s", "better": "less", "metric": "time"}
     text = printed(run_of(found(values=[0.001], **seconds), found(contender="ray", values=[0.04], **seconds)))

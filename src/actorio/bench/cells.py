@@ -128,6 +128,11 @@ class Cell:
             return None
         return change(self.measured[contender], self.before[contender])
 
+    def is_single(self, contender: str = OURS) -> bool:
+        """Whether this or the older run has a single number of a contender, which has no spread."""
+        both = (self.measured.get(contender), self.before.get(contender))
+        return any(found is not None and len(found.values) == 1 for found in both)
+
 
 def cells(results: Results, old: Results | None = None) -> list[Cell]:
     """Puts together what belongs together, in the order in which it was measured."""

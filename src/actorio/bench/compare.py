@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 # What is said of a change that may be none.
 WITHIN = "within the spread"
+NO_SPREAD = "one sample, no spread"
+
+# So many of what only one run has measured are named.
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Change:
 
     Attributes:
         ratio: How many times as good it has become; None where that cannot be said.
+        is_single: Whether one of the runs has a single sample, whose spread nobody knows.
     """
 
     cell: Cell
@@ -36,6 +41,12 @@ class Change:
     old: Summary
     new: Summary
     ratio: float | None
+    is_single: bool
+
+    @property
+    def note(self) -> str:
+        """What is said of a change that may be none."""
+        return NO_SPREAD if self.is_single else WITHIN if self.is_within_spread else ""
 
     @property
     def is_within_spread(self) -> bool:
@@ -53,13 +64,14 @@ def _changes_of(cell: Cell) -> Iterator[Change]:
         before = cell.before.get(contender)
         old, new = before and summary(before.values), cell.of(contender)
         if old and new:
-            yield Change(cell, contender, old, new, cell.change(contender))
+            yield Change(cell, contender, old, new, cell.change(contender), cell.is_single(contender))
 
 
 def comparison(new: Results, old: Results) -> RenderableType:
     """Lays out what has changed, as a table for a terminal."""
     parts: list[RenderableType] = [Text(f"from {old.began} to {new.began}", "bold")]
     parts += [Text(each, "bold yellow") for each in cautions(new, old)]
+    parts += [Text(each, "dim") for each in unmatched(new, old)]
     groups = grouped(changes(new, old), lambda change: f"{change.cell.suite}: {change.cell.title}")
     found = {name: [_line(change) for change in group] for name, group in groups.items()}
     if not found:
@@ -76,9 +88,31 @@ def _line(change: Change) -> Line:
         quantity(change.old.median, cell.unit),
         quantity(change.new.median, cell.unit),
         "-" if change.ratio is None else ratio_text(change.ratio),
-        WITHIN if change.is_within_spread else "",
+        change.note,
     )
-    return Line(cells_of_line, is_dim=change.is_within_spread)
+    return Line(cells_of_line, is_dim=bool(change.note))
+
+
+def unmatched(new: Results, old: Results) -> list[str]:
+    """Says how much only one of two runs has measured, which is not compared, and names some of it."""
+    ours, theirs = _named(new), _named(old)
+    only = {
+        "now": [ours[key] for key in ours if key not in theirs],
+        "before": [theirs[k] for k in theirs if k not in ours],
+    }
+    return [f"Measured only {when}, and left out: {_some(names)}." for when, names in only.items() if names]
+
+
+def _named(results: Results) -> dict[tuple[object, ...], str]:
+    found = ((cell, contender) for cell in cells(results) for contender in cell.measured)
+    return {(cell.measured[who].cell, cell.unit, who): f"{cell.suite} {cell.title}: {who}" for cell, who in found}
+
+
+def _some(names: list[str]) -> str:
+    # Places of one curve have one name.
+    different = list(dict.fromkeys(names))
+    more = ", ..." if len(different) > _NAMED else ""
+    return f"{len(names)} ({'; '.join(different[:_NAMED])}{more})"
 
 
 def cautions(new: Results, old: Results) -> list[str]:

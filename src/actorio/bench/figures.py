@@ -156,9 +156,20 @@ def _cell(measurement: Measurement | None) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Writes the figures of a file of results into a page."""
+    """Writes the figures of a file of results into a page.
+
+    Raises:
+        SystemExit: there are not two arguments, or the page cannot be filled; in a line.
+    """
+    if len(arguments) != 2:  # noqa: PLR2004 # as the line says
+        sys.exit("usage: python -m actorio.bench.figures RESULTS.json PAGE.md")
     results, page = map(Path, arguments)
-    page.write_text(fill(page.read_text(encoding="utf-8"), load(results)), encoding="utf-8")
+    try:
+        page.write_text(fill(page.read_text(encoding="utf-8"), load(results)), encoding="utf-8")
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}")
+    except ValueError as error:
+        sys.exit(f"{page} is not filled: {error}")
 
 
 if __name__ == "__main__":

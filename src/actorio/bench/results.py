@@ -101,6 +101,7 @@ class Results(msgspec.Struct, kw_only=True):
     Attributes:
         began: ISO 8601, in UTC.
         effort: "smoke", "quick" or "full".
+        missing: The suites that a run which ended early has not measured, or not to their end.
     """
 
     machine: Machine
@@ -109,6 +110,14 @@ class Results(msgspec.Struct, kw_only=True):
     measurements: list[Measurement]
     skipped: list[Skipped]
     format: int = FORMAT
+    missing: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def early_end(self) -> str:
+        """Says which suites a run that ended early lacks; "" if it did not."""
+        begun = {each.suite for each in self.measurements}
+        words = (f"{name} (in part)" if name in begun else name for name in self.missing)
+        return f"ended early: not measured: {', '.join(words)}" if self.missing else ""
 
 
 def save(results: Results, path: Path) -> None:

@@ -23,7 +23,7 @@ class Run:
 
     Args:
         plan: How to measure; whom to tell of progress and of what is skipped is added to it.
-        save: Called with the results after each suite, and when the run ends early.
+        save: Called with the results after each suite, and when the run ends early, once there are any.
 
     Attributes:
         results: What is known so far.
@@ -49,17 +49,24 @@ class Run:
             KeyboardInterrupt: somebody wants it to end. What is known is kept; what was being measured is lost, and
                 everything that was started for it has ended.
         """
+        # From the beginning: a file of a run that is killed says it, too.
+        self.results.missing = [suite.name for suite in suites]
         for suite in suites:
             show.begin(suite.name)
-            plan = replace(self._plan, advance=show.advance)
             try:
-                self._measure_one(suite, plan)
-            except Exception as error:
-                self.failed[suite.name] = error
-                self._skip(Skipped(suite.name, "actorio", f"{type(error).__name__}: {error}"))
+                self._measure_or_skip(suite, replace(self._plan, advance=show.advance))
+                self.results.missing.remove(suite.name)
             finally:
-                self._save(self.results)
+                if self.results.measurements:
+                    self._save(self.results)
             show.end()
+
+    def _measure_or_skip(self, suite: Suite, plan: Plan) -> None:
+        try:
+            self._measure_one(suite, plan)
+        except Exception as error:
+            self.failed[suite.name] = error
+            self._skip(Skipped(suite.name, "actorio", f"{type(error).__name__}: {error}"))
 
     def _measure_one(self, suite: Suite, plan: Plan) -> None:
         measuring = suite.measure(plan)

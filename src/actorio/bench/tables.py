@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from actorio.bench.results import Machine, Results, Skipped
 
 
+# The column of ratios; that of their quartiles is the last.
+_RATIO = 4
+
+
 def tables(results: Results) -> RenderableType:
     """Lays out a run: what it was made on, a table or several for each suite, what was left out."""
     parts: list[RenderableType] = [head(results)]
@@ -56,6 +60,8 @@ def head(results: Results) -> Text:
     text.append(f"{results.began}, effort: {results.effort}, load before: {results.machine.load:.2f}", "dim")
     if words := warning(results.machine):
         text.append(f"\n{words}", "bold yellow")
+    if results.early_end:
+        text.append(f"\n{results.early_end}", "bold yellow")
     if results.effort == "smoke":
         text.append("\nA smoke run shows that everything runs. Its numbers mean nothing.", "bold yellow")
     return text
@@ -85,7 +91,12 @@ def _goal_line(goal: Goal) -> Text:
 def _single_tables(found: Sequence[Cell]) -> Iterator[RenderableType]:
     groups = grouped(found, lambda cell: cell.title)
     lines = {name: [line for cell in group for line in _lines(cell)] for name, group in groups.items()}
-    yield from small_tables(("WHAT", "WHO", ">MEDIAN", ">QUARTILES", ">RATIO", ">QUARTILES"), lines)
+    headings: tuple[str, ...] = ("WHAT", "WHO", ">MEDIAN", ">QUARTILES", ">RATIO", ">QUARTILES")
+    if not any(line.cells[_RATIO] for group in lines.values() for line in group):
+        # Nobody is held against anybody.
+        headings = headings[:_RATIO]
+        lines = {name: [Line(line.cells[:_RATIO], line.is_dim) for line in group] for name, group in lines.items()}
+    yield from small_tables(headings, lines)
 
 
 def _lines(cell: Cell) -> Iterator[Line]:

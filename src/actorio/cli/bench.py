@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +15,7 @@ from actorio.cli import render
 from actorio.cli.columns import FittingTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from actorio.bench.results import Results
     from actorio.bench.suite import Effort, Plan, Suite
@@ -58,7 +61,8 @@ def bench(
     One is run only when it is named: soak, which makes ten million calls and looks for whatever grows.
 
     The results are kept in a file: --json names it, otherwise it is actorio-bench.json in the current directory, or
-    actorio-bench-2.json and so on, so that none is overwritten. Ctrl-C ends a run early and keeps what it has found.
+    actorio-bench-2.json and so on, so that none is overwritten. Ctrl-C, or SIGTERM, ends a run early and keeps
+    what it has found.
 
     The suites measure in sessions of their own; let nothing else run meanwhile.
     """
@@ -71,18 +75,36 @@ def bench(
         )
     if calls is not None and "soak" not in suites:
         raise click.UsageError("--calls is for the suite soak: name it")
-    old = _read(compare) if compare else None
-    _check_places(json_file, html, png)
-    if new is not None:
-        results, code = _read(new), 0
-    else:
-        chosen, plan = _load(suites), _plan(effort, against, calls)
-        if against:
-            _say_who_knows(chosen, plan)
-        results, code = _measure(chosen, plan, json_file or _free_name())
-    _show(results, old)
-    _write_reports(results, old, html, png)
+    with _ended_quietly():
+        old = _read(compare) if compare else None
+        file = json_file or _free_name()
+        _check_places(None if new else file, html, png)
+        if new is not None:
+            results, code = _read(new), 0
+        else:
+            chosen, plan = _load(suites), _plan(effort, against, calls)
+            if against:
+                _say_who_knows(chosen, plan)
+            results, code = _measure(chosen, plan, file)
+        _show(results, old)
+        _write_reports(results, old, html, png)
     sys.exit(code)
+
+
+@contextmanager
+def _ended_quietly() -> Iterator[None]:
+    """Has SIGTERM do what Ctrl-C does; neither is an error to tell of, before or after something was measured."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    usual = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 # --- what is asked for ----------------------------------------------------------------------------------------------
@@ -150,7 +172,11 @@ def _read(path: Path) -> Results:
 
     try:
         return load(path)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise click.ClickException(
+            f"{path} cannot be read: {error.strerror}; name a file that `actorio bench --json FILE` has written"
+        ) from error
+    except ValueError as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -165,13 +191,34 @@ def _free_name() -> Path:
 def _check_places(json_file: Path | None, html: Path | None, png: Path | None) -> None:
     """What cannot be written is said before an hour is spent."""
     for path in (json_file, html, png):
-        if path is not None and not path.absolute().parent.is_dir():
+        if path is None:
+            continue
+        if not path.absolute().parent.is_dir():
             raise click.UsageError(f"{path} cannot be written: there is no directory {path.absolute().parent}")
+        try:
+            _try_place(path, is_folder=path is png)
+        except OSError as error:
+            raise click.UsageError(f"{path} cannot be written: {error.strerror}") from error
     if html or png:
         try:
             import actorio.bench.report  # noqa: F401  # is it there?
         except ModuleNotFoundError as error:
             raise _missing(error) from error
+
+
+def _try_place(path: Path, *, is_folder: bool) -> None:
+    """Leaves nothing behind. Permissions alone do not tell: /proc is nobody's to write."""
+    if path.is_file():
+        path.open("ab").close()
+    elif path.exists() and not path.is_dir():
+        # A pipe or a device: to be opened once.
+        return
+    elif is_folder and not path.exists():
+        path.mkdir()
+        path.rmdir()
+    else:
+        with tempfile.TemporaryFile(dir=path if is_folder else path.absolute().parent):
+            pass
 
 
 # --- what is done ---------------------------------------------------------------------------------------------------
@@ -189,7 +236,8 @@ def _measure(suites: list[Suite], plan: Plan, path: Path) -> tuple[Results, int]
             run.measure(suites, show)
     except KeyboardInterrupt:
         code = _INTERRUPTED
-    click.echo(f"the results are in {path}", err=True)
+    words = f"the results are in {path}" if run.results.measurements else "nothing was measured, and no file is written"
+    click.echo(words, err=True)
     for name, error in run.failed.items():
         click.echo(f"Error: the suite {name} has failed: {type(error).__name__}: {error}", err=True)
         code = code or 1

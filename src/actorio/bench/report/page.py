@@ -6,6 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from actorio.bench import cells
+from actorio.bench.compare import unmatched
 from actorio.bench.goals import goals
 from actorio.bench.machine import warning
 from actorio.bench.report import charts, pictures, tables
@@ -65,12 +66,14 @@ def _style() -> str:
 def _header(results: Results, old: Results | None) -> Html:
     parts = [tag("h1", "actorio bench"), tag("p", f"{results.began}, effort “{results.effort}”", class_="quiet")]
     parts.append(_machine(results.machine))
+    if results.early_end:
+        parts.append(_note(results.early_end))
     if results.effort == "smoke":
         parts.append(_note("This run only shows that everything works: its numbers say nothing."))
     if words := warning(results.machine):
         parts.append(_note(words))
     if old:
-        parts += _older(results.machine, old)
+        parts += [*_older(results.machine, old), *(tag("p", each) for each in unmatched(results, old))]
     return tag("header", *parts)
 
 

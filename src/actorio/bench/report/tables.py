@@ -41,7 +41,7 @@ def singles_table(some: Sequence[Cell]) -> Html:
             found.append(_summary(cell.of(name), cell.unit))
             if name != OURS and OURS in everybody:
                 found.append(_ratio(cell.ratio(name)))
-        return found + [_change(cell.change())] * is_old
+        return found + [_change(cell)] * is_old
 
     bodies = [_body(case, [row(cell) for cell in own]) for case, own in _by_case(some)]
     return _folded(_table(_caption(some), heads, bodies), _MOST_ROWS)
@@ -78,7 +78,7 @@ def _curve_rows(row: Sequence[Cell | None], *, is_old: bool) -> list[list[Html]]
             ratios = [_ratio(cell.ratio(name)) if cell else _EMPTY for cell in row]
             found.append([tag("td", f"{OURS} : {name}"), *ratios])
     if is_old and OURS in everybody:
-        found.append([tag("td", "now : before"), *(_change(cell.change()) if cell else _EMPTY for cell in row)])
+        found.append([tag("td", "now : before"), *(_change(cell) if cell else _EMPTY for cell in row)])
     return found
 
 
@@ -151,9 +151,12 @@ def _spread(found: Summary, text: str) -> list[Html]:
     return [join(" ", tag("small", text))] if found.low != found.high else []
 
 
-def _change(ratio: float | None) -> Html:
-    """A change, with a sign where it is worth a look."""
+def _change(cell: Cell) -> Html:
+    """A change, with a sign where it is worth a look; a single sample is not."""
+    ratio = cell.change()
     if ratio is None:
         return _EMPTY
+    if cell.is_single():
+        return tag("td", tag("b", cells.ratio_text(ratio)), " ", tag("small", "one sample"), class_="ratio")
     sign = "▲ " if ratio >= _NOTABLE else "▼ " if ratio <= 1 / _NOTABLE else ""
     return tag("td", tag("b", sign + cells.ratio_text(ratio)), class_="ratio")

@@ -1,4 +1,4 @@
-"""How long until a session runs, an actor answers, a thousand answer, and all of them are gone?"""
+"""How long until a session runs, an actor answers, many answer, and all of them are gone?"""
 
 from __future__ import annotations
 
@@ -118,11 +118,12 @@ def measure(plan: Plan) -> Iterator[Measurement]:
 
 SUITE = Suite(
     name="spawn",
-    title="How long until a session runs, an actor answers, a thousand answer, and all of them are gone?",
+    title="How long until a session runs, an actor answers, many answer, and all of them are gone?",
     about=(
         "`import actorio`, `init` and `shutdown` are timed in fresh interpreters, whose modules are compiled already. "
-        "Actors a second: 200 are created and each is called once; the clock stops when the last has answered, and "
-        "they are killed before the next round. Then 1,000 are alive together: the seconds until all have answered, "
+        "Actors a second: a batch is created and each is called once; the clock stops when the last has answered, and "
+        "they are killed before the next round. Then many are alive together, as many as the table says: the seconds "
+        "until all have answered, "
         "until all have answered a second call on the connections that are there, and the seconds that `shutdown` "
         "takes, after which none of their processes is left."
     ),
