@@ -16,8 +16,8 @@ from pathlib import Path
 
 import actorio
 
-# What an actor that runs out of memory may still take, in bytes. Not 64 MiB: glibc reserves that for each thread, and would
-# take all of it where it just fits.
+# What an actor that runs out of memory may still take, in bytes. Not 64 MiB: glibc reserves as much for a thread, and
+# would take all of it where it just fits.
 HEADROOM = 48 << 20
 
 
