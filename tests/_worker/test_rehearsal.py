@@ -10,7 +10,7 @@ import pytest
 from actorio._transport.loops import find_buffer, new_slim_loop
 
 PROGRAM = """
-import atexit, json, os, signal, sys, tempfile, threading
+import asyncio, atexit, json, os, signal, sys, tempfile, threading
 from actorio._caller.surroundings import capture
 from actorio._worker import process
 
@@ -24,9 +24,13 @@ def state():
         "wakeup": signal.set_wakeup_fd(-1),
         "mask": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
         "exit functions": atexit._ncallbacks(),
-        "profile": [sys.getprofile(), threading.getprofile() if hasattr(threading, "getprofile") else None],
+        "profile": sys.getprofile() is own and threading.getprofile() is own,
+        "loop": asyncio.get_event_loop_policy().get_event_loop() is loop,
         "files": sorted(os.listdir(directory)),
     }
+
+def own(*_):
+    pass
 
 def descriptors():
     return len(os.listdir("/dev/fd"))
@@ -35,6 +39,11 @@ out = os.dup(1)
 directory = tempfile.mkdtemp()
 surroundings = capture().encode()
 process.settle_in(surroundings)
+# What the modules that a program preloads may do.
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+threading.setprofile(own)
+sys.setprofile(own)
 process.warm_up(surroundings, directory)
 before, opened = state(), descriptors()
 process.warm_up(surroundings, directory)
@@ -54,7 +63,12 @@ def test_a_rehearsal_leaves_no_thread_no_handler_no_exit_function_and_no_file(to
     state = told[0]
     assert state["threads"] == state["tasks in the kernel"] == 1
     assert all(state[name] for name in ("SIGTERM", "SIGURG", "SIGINT"))
-    assert (state["wakeup"], state["mask"], state["profile"], state["files"]) == (-1, [], [None, None], [])
+    assert (state["wakeup"], state["mask"], state["files"]) == (-1, [], [])
+
+
+def test_what_a_preloaded_module_has_set_is_still_there(told):
+    assert told[0]["profile"]
+    assert told[0]["loop"]
 
 
 def test_another_rehearsal_changes_nothing(told):

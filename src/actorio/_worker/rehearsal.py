@@ -133,13 +133,15 @@ def _seeing_code() -> Iterator[dict[int, CodeType]]:
     def see(frame: FrameType, _event: str, _argument: object) -> None:
         seen.setdefault(id(frame.f_code), frame.f_code)
 
+    # What the program preloads may have one of its own.
+    others = threading.getprofile(), sys.getprofile()
     threading.setprofile(see)
     sys.setprofile(see)
     try:
         yield seen
     finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
+        sys.setprofile(others[1])
+        threading.setprofile(others[0])
 
 
 def _lay_together(seen: dict[int, CodeType]) -> None:
@@ -189,14 +191,13 @@ def _live_in_threads(life: Life, say_end: Callable[[], None]) -> None:
 
 
 def _live_on_loop(life: Life, say_end: Callable[[], None]) -> None:
+    # It does not become the thread's own: what the program preloads may have set one.
     loop = new_slim_loop()
-    asyncio.set_event_loop(loop)
     loop.add_signal_handler(signal.SIGTERM, print)
     loop.run_until_complete(life.start_on_loop(loop))
     loop.call_later(_MOMENT, say_end)
     loop.run_forever()
     life.server.close()
-    asyncio.set_event_loop(None)
     loop.close()
     # uvloop leaves its own there.
     set_handler(signal.SIGTERM, DEFAULT)

@@ -63,6 +63,11 @@ class Channel:
         self._loop = loop
         loop.add_reader(self.sock, self.pump)
 
+    @property
+    def is_attached(self) -> bool:
+        """Does a loop read and write?"""
+        return self._loop is not None
+
     def detach(self) -> None:
         """Give the socket back to the calling thread; nothing may be under way."""
         if self._loop is not None:
@@ -91,6 +96,8 @@ class Channel:
             count = self.sock.recv_into(self._view[self._end :])
         except BlockingIOError:
             return
+        except ConnectionError:
+            count = 0
         if count == 0:
             self._closed()
             return

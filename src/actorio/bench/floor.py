@@ -95,6 +95,11 @@ class Reply:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def fail(self, error: Exception) -> None:
+        """Wake the coroutine that awaits it with an error."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
+
     def __await__(self) -> Generator[Any, None, object]:
         if not self.is_done:
             self._waiter = asyncio.get_running_loop().create_future()
@@ -153,7 +158,13 @@ class Client:
         self._pending.pop(message[0]).complete(message[1])
 
     def _fail(self) -> None:
-        raise ConnectionError("the floor's server has ended")
+        error = ConnectionError("the floor's server has ended")
+        if not self.channel.is_attached:
+            raise error
+        # On a loop: it must not look at the socket again, and nobody may wait for what does not come.
+        self.channel.detach()
+        for reply in self._pending.values():
+            reply.fail(error)
 
 
 @contextlib.contextmanager

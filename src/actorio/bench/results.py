@@ -121,8 +121,19 @@ class Results(msgspec.Struct, kw_only=True):
 
 
 def save(results: Results, path: Path) -> None:
-    """Writes a run to a file."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    """Writes a run to a file, whole or not at all."""
+    data = msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n"
+    if path.exists() and not path.is_file():
+        # A pipe, or the terminal.
+        path.write_bytes(data)
+        return
+    # First beside it: should the disk be full, what was there before is whole.
+    beside = path.with_name(f"{path.name}.part")
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def load(path: Path) -> Results:

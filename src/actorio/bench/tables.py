@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -187,7 +188,7 @@ def small_tables(headings: Sequence[str], groups: Mapping[str, Sequence[Line]]) 
         for column, width in zip(table.columns, widths, strict=True):
             column.min_width = width
         for line in group:
-            table.add_row(*line.cells, style="dim" if line.is_dim else "")
+            table.add_row(*map(escape, line.cells), style="dim" if line.is_dim else "")
         yield Text(f"\n{name}", "italic")
         yield table
 
@@ -196,5 +197,5 @@ def new_table(*headings: str) -> Table:
     """Returns an empty table without lines; a column whose heading begins with ``>`` is aligned at its right."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading in headings:
-        table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
+        table.add_column(escape(heading.removeprefix(">")), justify="right" if heading.startswith(">") else "left")
     return table
