@@ -101,6 +101,32 @@ def test_whoever_polled_sleeps_after_a_dozen_waits_that_take_long(helps, jitters
     assert live(habit, (1.0, 1.0), jitters, 60) <= 12
 
 
+def test_whoever_loses_the_processor_while_polling_steps_aside_for_long_and_comes_back():
+    habit, helps = Habit(), (20e-6, 100e-6)
+    live(habit, helps, [1.0], 100)
+    habit.held_up()
+    # Once in a while is put up with.
+    assert live(habit, helps, [1.0], 100) == 100
+    habit.held_up()
+    # Those who are let in at once when they wake do not find out by trying.
+    assert live(habit, helps, [1.0], 4000) == 0
+    live(habit, helps, [1.0], 200)
+    # The machine is as busy as before: the next time is enough.
+    assert habit.polls
+    habit.held_up()
+    assert live(habit, helps, [1.0], 4000) == 0
+    live(habit, helps, [1.0], 200)
+    assert live(habit, helps, [1.0], MANY) > 0.95 * MANY
+
+
+def test_losing_the_processor_every_thousand_waits_is_put_up_with():
+    habit = Habit()
+    for _ in range(5):
+        live(habit, (20e-6, 100e-6), [1.0], 1100)
+        habit.held_up()
+        assert habit.polls
+
+
 def test_a_pause_between_bursts_is_not_taken_for_the_usual():
     habit = Habit()
     for _ in range(100):
@@ -125,7 +151,7 @@ class Loop:
     """What is scheduled in an iteration runs in the next one. Each takes a while."""
 
     def __init__(self):
-        self.now, self.ready = 1000.0, []
+        self.now, self.used, self.ready = 1000.0, 0.0, []
 
     def call_soon(self, callback):
         self.ready.append(callback)
@@ -143,6 +169,7 @@ class Loop:
 def loop(monkeypatch):
     made = Loop()
     monkeypatch.setattr(spin, "monotonic", lambda: made.now)
+    monkeypatch.setattr(spin, "thread_time", lambda: made.used)
     monkeypatch.setattr(spin, "is_worth_it", lambda: True)
     return made
 
@@ -178,6 +205,28 @@ def test_a_loop_that_somebody_else_keeps_busy_is_not_kept_awake(loop):
     # Another callback has run for long.
     loop.turn(seconds=0.002)
     assert not loop.turn()
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+@pytest.mark.parametrize(("used", "polls"), [(0.0, False), (0.004, True)])
+def test_a_loop_steps_aside_when_others_take_the_processor_and_not_when_its_own_tasks_do(loop, arrives, used, polls):
+    made = LoopSpin(loop)
+    for _ in range(2):
+        made.sent()
+        loop.turn()
+        loop.used += used
+        loop.turn(seconds=0.004)
+        if arrives:
+            made.arrived()
+        loop.turn()
+        assert not loop.ready
+        for _ in range(20):
+            made.sent()
+            loop.turn()
+            made.arrived()
+            loop.turn()
+    made.sent()
+    assert bool(loop.ready) is polls
 
 
 def test_however_much_is_sent_the_loop_is_asked_once_an_iteration(loop):

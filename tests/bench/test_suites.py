@@ -118,8 +118,10 @@ def test_memory_looks_at_actors_references_and_calls():
     }
 
 
+@needs_proc
 def test_control_holds_what_carries_everything_against_what_carries_nothing():
-    rows = rows_of("control")
+    all_rows = rows_of("control")
+    rows = [row for row in all_rows if not row.case.startswith("polling")]
     assert seen(rows) == {
         ("bare", "calls", "1/s", "more"),
         ("actorio", "calls", "1/s", "more"),
@@ -135,6 +137,22 @@ def test_control_holds_what_carries_everything_against_what_carries_nothing():
         ("cancel 50 that run", None),
         ("circle refused", 2),
     }
+    # Each number of a program that polls, and of one that does not.
+    for contender in ("actorio", "asleep"):
+        polling = [row for row in all_rows if row.case.startswith("polling") and row.contender == contender]
+        assert [(row.case.removeprefix("polling: "), row.kind, row.metric) for row in polling] == [
+            ("idle", "driver", "CPU time"),
+            ("idle", "single-threaded", "CPU time"),
+            ("idle", "async", "CPU time"),
+            ("other tasks", "median", "lateness"),
+            ("other tasks", "p99", "lateness"),
+            ("other tasks", "a task that never waits", "turns"),
+            ("other tasks", "calls beside both", "calls"),
+            ("busy machine", "blocking", "calls"),
+            ("busy machine", "await", "calls"),
+            ("busy machine", "beside blocking", "work of others"),
+            ("busy machine", "beside await", "work of others"),
+        ]
 
 
 @needs_proc

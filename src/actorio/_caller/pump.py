@@ -21,7 +21,7 @@ from actorio._caller.corks import Corks
 from actorio._caller.interrupts import InterruptGate
 from actorio._caller.pending import PENDING, Aside
 from actorio._transport.poller import Poller
-from actorio._transport.spin import SECONDS, Habit, is_worth_it
+from actorio._transport.spin import HELD_UP, SECONDS, Habit, is_worth_it
 from actorio._transport.threads import start_thread
 
 if TYPE_CHECKING:
@@ -174,8 +174,12 @@ class Pump:
 
     def _poll_for(self, result: PendingResult, began: float) -> None:
         """Looks for a result again and again, for a moment. Whoever else completes it need not wake this thread."""
-        while result.state == PENDING and time.monotonic() - began < SECONDS:
+        now = began
+        while result.state == PENDING and now - began < SECONDS:
             self._read(self._ready(0))
+            now = time.monotonic()
+        if now - began > HELD_UP:
+            self._habit.held_up()
 
     def _sleep_for(self, result: PendingResult, gate: InterruptGate) -> None:
         result.add_callback(self._leader_waker)
@@ -266,11 +270,12 @@ class Pump:
 
     def _poll(self, began: float) -> bool:
         """Looks again and again for a moment; reads what has come, and returns whether anything has."""
-        while not (ready := self._ready(0)):
-            if time.monotonic() - began > SECONDS:
-                return False
+        while not (ready := self._ready(0)) and time.monotonic() - began < SECONDS:
+            pass
+        if time.monotonic() - began > HELD_UP:
+            self._habit.held_up()
         self._read(ready)
-        return True
+        return bool(ready)
 
     def _pass_on(self) -> None:
         """Somebody who waits must lead, or nobody reads."""

@@ -4,12 +4,16 @@ Whoever waits for the other end of a socket may look again and again for some mi
 answers come at once, and is a waste where they do not: where methods take long, or where more processes want to run
 than there are processors. So each who waits has a `Habit`, which learns from how the last waits have ended. Nothing
 polls but after something has been sent: who is idle sleeps.
+
+Where processors are wanting, whoever polls uses up his share of them and then waits for many milliseconds, while those
+who sleep are let in as soon as they wake. That comes once in a hundred waits, too seldom to be seen in their average;
+so it is looked for (`Habit.held_up`).
 """
 
 from __future__ import annotations
 
 import os
-from time import monotonic
+from time import monotonic, thread_time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,8 +27,10 @@ _LONG = 200e-6
 _WEIGHT, _GAIN = 0.25, 0.8
 # The other way is tried for so many waits in a row, every so many waits: while it sleeps, and while it polls.
 _TRIAL, _WHILE_SLEEPING, _WHILE_POLLING = 6, 64, 1024
-# Between two looks at the sockets: if it took longer, somebody else had the processor.
-_HELD_UP = 1e-3
+# If it was polled for longer than this, in seconds, somebody else had the processor meanwhile.
+HELD_UP = 1e-3
+# That is put up with once in so many waits; if it comes more often nothing polls for so many waits.
+_SELDOM, _WHILE_BUSY = 1000, 4096
 
 
 def is_worth_it() -> bool:
@@ -42,7 +48,7 @@ class Habit:
         polls: is it to poll in the next wait?
     """
 
-    __slots__ = ("_asleep", "_awake", "_count", "_is_allowed", "polls")
+    __slots__ = ("_asleep", "_awake", "_calm", "_count", "_is_allowed", "polls")
 
     def __init__(self, *, is_allowed: bool = True) -> None:
         self._is_allowed = is_allowed
@@ -50,6 +56,8 @@ class Habit:
         self._awake, self._asleep = 0.0, _LONG
         # Of the waits that are still to come until the other way is tried; below 0: of those that are a trial.
         self._count = _WHILE_POLLING
+        # So often it has been polled since it was held up.
+        self._calm = _SELDOM
         self.polls = is_allowed
 
     def waited(self, seconds: float, *, polled: bool) -> None:
@@ -58,6 +66,7 @@ class Habit:
         # What a trial finds takes the place of what the one before has found.
         weight = _WEIGHT if self._count else 1.0
         if polled:
+            self._calm += 1
             self._awake += (seconds - self._awake) * weight
         else:
             self._asleep += (seconds - self._asleep) * weight
@@ -71,6 +80,12 @@ class Habit:
             self.polls = self._is_allowed and is_better
             self._count = _WHILE_POLLING if is_better else _WHILE_SLEEPING
 
+    def held_up(self) -> None:
+        """It was polled, and somebody else had the processor."""
+        if self._calm < _SELDOM:
+            self.polls, self._awake, self._count = False, _LONG, _WHILE_BUSY
+        self._calm = 0
+
 
 class LoopSpin:
     """Keeps an event loop from falling asleep for a moment, so that it looks at its sockets again and again.
@@ -79,7 +94,7 @@ class LoopSpin:
     between. Everything here runs in the loop's thread.
     """
 
-    __slots__ = ("_began", "_habit", "_is_on", "_is_waiting", "_loop", "_polls", "_seen")
+    __slots__ = ("_began", "_habit", "_is_on", "_is_waiting", "_loop", "_polls", "_seen", "_used")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -89,6 +104,8 @@ class LoopSpin:
         # Is it waited for something to arrive, since when, and has it been polled since?
         self._is_waiting = self._polls = False
         self._began = self._seen = 0.0
+        # The thread's CPU time by then: what other tasks use up is no sign of a busy machine.
+        self._used = 0.0
 
     def sent(self) -> None:
         """Something has left that is likely to be followed by something that arrives."""
@@ -97,17 +114,28 @@ class LoopSpin:
         self._polls = self._habit.polls
         if self._polls and not self._is_on:
             self._is_on = True
+            self._used = thread_time()
             self._loop.call_soon(self._again)
 
     def arrived(self) -> None:
         """Something has arrived."""
         if self._is_waiting:
             self._is_waiting = False
-            self._habit.waited(monotonic() - self._began, polled=self._polls)
+            now = monotonic()
+            self._habit.waited(now - self._began, polled=self._polls)
+            self._look_at(now)
 
     def _again(self) -> None:
         now = monotonic()
-        self._is_on = self._is_waiting and now - self._began < SECONDS and now - self._seen < _HELD_UP
+        self._is_on = self._is_waiting and self._look_at(now) and now - self._began < SECONDS
         if self._is_on:
             self._seen = now
             self._loop.call_soon(self._again)
+
+    def _look_at(self, now: float) -> bool:
+        """Has the loop come round in time?"""
+        if not self._is_on or now - self._seen < HELD_UP:
+            return True
+        if thread_time() - self._used < HELD_UP / 2:
+            self._habit.held_up()
+        return False

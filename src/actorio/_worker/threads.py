@@ -19,7 +19,7 @@ from actorio._model.context import CURRENT_CALL
 from actorio._model.propagation import CARRIED
 from actorio._transport.lookout import LoopLookout
 from actorio._transport.serving import CUT_OFF
-from actorio._transport.spin import SECONDS, Habit, is_worth_it
+from actorio._transport.spin import HELD_UP, SECONDS, Habit, is_worth_it
 from actorio._wire.messages import Call
 from actorio._worker.arriving import brings_context
 from actorio._worker.delivered import Delivered
@@ -231,10 +231,14 @@ class ThreadDispatcher:
     def _watch(self, began: float) -> tuple[Delivered | None, Callable[[], object] | None]:
         """Polls for a moment; returns a call that may run, or what is left to the loop's thread to do."""
         poll = self.lookout.poll
-        while (connection := poll()) is None:
-            if self._admitted or time.monotonic() - began > SECONDS:
-                return None, None
-        self._habit.waited(time.monotonic() - began, polled=True)
+        while (connection := poll()) is None and not self._admitted and time.monotonic() - began < SECONDS:
+            pass
+        took = time.monotonic() - began
+        if took > HELD_UP:
+            self._habit.held_up()
+        if connection is None:
+            return None, None
+        self._habit.waited(took, polled=True)
         self._idle_since = 0.0
         try:
             requests = connection.receive()

@@ -1,4 +1,4 @@
-"""What does control cost: deadlines, chains and context carried by calls, and cancelling?"""
+"""What does control cost: deadlines, chains and context carried by calls, cancelling, and polling?"""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import actorio
 from actorio._model.context import CURRENT_CALL
 from actorio._wire.messages import Call, Way
 from actorio._worker.delivered import Delivered
+from actorio.bench import polling
 from actorio.bench.patterns import PATTERNS, QUICK_EFFORT, USUAL_EFFORT, Effort, Side, sample
 from actorio.bench.results import Measurement
 from actorio.bench.suite import Plan, Suite
@@ -30,7 +31,12 @@ _USER: contextvars.ContextVar[str] = contextvars.ContextVar("user")
 
 
 class _Amounts(NamedTuple):
-    """How many calls at a time, in how many rounds; what is cancelled, and how long circles are, how often."""
+    """How many calls at a time, in how many rounds; what is cancelled, and how long circles are, how often.
+
+    Attributes:
+        polling: How many seconds each question about polling takes, how often it is asked, and beside how many
+            processes for each processor calls are made.
+    """
 
     effort: Effort
     rounds: int
@@ -38,12 +44,13 @@ class _Amounts(NamedTuple):
     running: int
     depths: tuple[int, ...]
     few: int
+    polling: tuple[float, int, tuple[int, ...]]
 
 
 _AMOUNTS = {
-    "smoke": _Amounts(Effort(10, 1), 1, 200, 50, (2,), 1),
-    "quick": _Amounts(QUICK_EFFORT, 5, 10_000, 1_000, (2, 5, 20), 3),
-    "full": _Amounts(USUAL_EFFORT, 31, 10_000, 1_000, (2, 5, 20), 9),
+    "smoke": _Amounts(Effort(10, 1), 1, 200, 50, (2,), 1, (0.05, 1, (1,))),
+    "quick": _Amounts(QUICK_EFFORT, 5, 10_000, 1_000, (2, 5, 20), 3, (2.0, 2, (0, 1, 2))),
+    "full": _Amounts(USUAL_EFFORT, 31, 10_000, 1_000, (2, 5, 20), 9, (4.0, 5, (0, 1, 2))),
 }
 
 
@@ -220,16 +227,17 @@ def _milliseconds(case: str, seconds: list[float], *, depth: int | None = None) 
 
 
 def measure(plan: Plan) -> Iterator[Measurement]:
-    """Measures what calls carry, then how calls end."""
+    """Measures what calls carry, then how calls end, then what polling costs others."""
     amounts = _AMOUNTS[plan.effort]
     with actorio.init(address="local"):
         yield from _measure_carried(plan, amounts)
         yield from _measure_ends(plan, amounts)
+    yield from polling.measure(plan, *amounts.polling)
 
 
 SUITE = Suite(
     name="control",
-    title="What does control cost: deadlines, chains and context carried by calls, and cancelling?",
+    title="What does control cost: deadlines, chains and context carried by calls, cancelling, and polling?",
     about=(
         "Calls that carry a deadline and a chain of callers, as calls made by actors do, take turns with the same "
         "calls that carry nothing (`bare`), in the four patterns; then with a context variable that travels along, "
@@ -237,7 +245,11 @@ SUITE = Suite(
         "the first `cancel` until the last reference has ended, for 10,000 calls that wait in the mailbox of a busy "
         "actor and 1,000 coroutines that run. *Circle refused* is the time from a call that will end up waiting for "
         "itself, by way of so many single-threaded actors, until its `DeadlockError` is here; the calls around the "
-        "circle are in it."
+        "circle are in it. *Polling* holds programs that poll before they fall asleep (`actorio`) against the same "
+        "with `ACTORIO_SPIN=0` (`asleep`): the CPU time of driver and actors that were busy and are idle; how late a "
+        "task wakes that sleeps a millisecond at a time, and how often one has its turn that never sleeps, while "
+        "another task awaits calls; calls one at a time beside processes that compute, and how many processors those "
+        "have meanwhile."
     ),
     measure=measure,
 )
