@@ -8,6 +8,7 @@ is mistaken for a leak. While a session is up, nothing can be said; it is looked
 import contextlib
 import gc
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -21,6 +22,9 @@ import uvloop
 from hypothesis import HealthCheck, settings
 
 import actorio
+
+# A shell that runs the suite in the background has it ignore Ctrl-C, and with it whatever it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is slow, and no property is about how long an example takes. The suite runs often, and looks a little
 # each time; `make properties` looks long.

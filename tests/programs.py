@@ -72,6 +72,8 @@ def wait_until(condition, timeout=10.0):
 def is_gone(pid):
     """Has a process ended? When whoever adopted it takes note is not our affair."""
     try:
-        return psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
+        process = psutil.Process(int(pid))
+        # Its files are open as long as one of its threads is still ending.
+        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
     except psutil.NoSuchProcess:
         return True
