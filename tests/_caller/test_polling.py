@@ -63,6 +63,9 @@ class Habit:
     def waited(self, seconds, *, polled):
         pass
 
+    def held_up(self):
+        pass
+
 
 class Poller:
     """Does something at each of the first looks."""

@@ -35,6 +35,9 @@ class AlwaysPolls:
     def waited(self, seconds, *, polled):
         pass
 
+    def held_up(self):
+        pass
+
 
 class Lookout(EpollLookout):
     """Says when a thread looks out."""
