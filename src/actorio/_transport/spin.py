@@ -6,7 +6,7 @@ than there are processors. So each who waits has a `Habit`, which learns from ho
 polls but after something has been sent: who is idle sleeps.
 
 Where processors are wanting, whoever polls uses up his share of them and then waits for many milliseconds, while those
-who sleep are let in as soon as they wake. That comes once in a hundred waits, too seldom to be seen in their average;
+who sleep are let in as soon as they wake. That comes once in some hundred waits, too seldom to show in their average;
 so it is looked for (`Habit.held_up`).
 """
 
