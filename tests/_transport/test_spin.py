@@ -109,12 +109,12 @@ def test_whoever_loses_the_processor_while_polling_steps_aside_for_long_and_come
     assert live(habit, helps, [1.0], 100) == 100
     habit.held_up()
     # Those who are let in at once when they wake do not find out by trying.
-    assert live(habit, helps, [1.0], 4000) == 0
+    assert live(habit, helps, [1.0], 990) == 0
     live(habit, helps, [1.0], 200)
     # The machine is as busy as before: the next time is enough.
     assert habit.polls
     habit.held_up()
-    assert live(habit, helps, [1.0], 4000) == 0
+    assert live(habit, helps, [1.0], 990) == 0
     live(habit, helps, [1.0], 200)
     assert live(habit, helps, [1.0], MANY) > 0.95 * MANY
 

@@ -30,7 +30,7 @@ _TRIAL, _WHILE_SLEEPING, _WHILE_POLLING = 6, 64, 1024
 # If it was polled for longer than this, in seconds, somebody else had the processor meanwhile.
 HELD_UP = 1e-3
 # That is put up with once in so many waits; if it comes more often nothing polls for so many waits.
-_SELDOM, _WHILE_BUSY = 1000, 4096
+_SELDOM, _WHILE_BUSY = 250, 1000
 
 
 def is_worth_it() -> bool:
