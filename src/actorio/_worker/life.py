@@ -175,9 +175,9 @@ class Life:
         loop.add_signal_handler(signal.SIGTERM, self._end_on_loop, loop, None)
         be_an_actor(self._forget_in_child)
         # The loop itself keeps only a weak reference to a task.
-        start = loop.create_task(self._start_watched(loop))
+        self._start = loop.create_task(self._start_watched(loop))
         try:
-            loop.run_until_complete(start)
+            # Once: between two runs a loop misses signals.
             loop.run_forever()
         except SystemExit as error:
             # Raised in a task that is no call.
@@ -185,9 +185,12 @@ class Life:
             loop.run_forever()
 
     async def _start_watched(self, loop: asyncio.AbstractEventLoop) -> None:
-        dispatcher = await self.start_on_loop(loop)
-        # While the loop runs: between two runs it would miss a signal.
-        self._watch.start(dispatcher.is_running)
+        try:
+            dispatcher = await self.start_on_loop(loop)
+            self._watch.start(dispatcher.is_running)
+        except Exception as error:
+            # Nobody awaits this task.
+            self._fail(error)
 
     async def start_on_loop(self, loop: asyncio.AbstractEventLoop) -> LoopDispatcher:
         """Makes the instance, and begins to take calls."""
