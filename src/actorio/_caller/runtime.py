@@ -19,7 +19,7 @@ from actorio._caller.loss import Losses
 from actorio._caller.pending import HERE, PENDING, VALUE, PendingResult, result_of, results_of
 from actorio._caller.sharing import Sharing, identify
 from actorio._caller.tasks import Tasks
-from actorio._caller.waiting import is_of_threads, wait_until_done
+from actorio._caller.waiting import wait_until_done
 from actorio._caller.waits import waiting_for
 from actorio._caller.watching import complete_at_end, watch
 from actorio._model.context import CURRENT_CALL, get_runtime_context
@@ -224,11 +224,11 @@ class CallerRuntime:
         result = result_of(ref)
         if result.state == PENDING and not result.is_done():
             pump = self.calls.contexts.pump
-            if self._around_blocking is not None or CURRENT_CALL.get() is not None:
+            if self._around_blocking is None and CURRENT_CALL.get() is None:
+                wait_until_done(pump, (result,), 1, None, fails_fast=True)
+            else:
                 with self.blocking("get"), waiting_for((result,)):
                     wait_until_done(pump, (result,), 1, None, fails_fast=True)
-            elif not (is_of_threads(result) and pump.wait_for_one(result)):
-                wait_until_done(pump, (result,), 1, None, fails_fast=True)
         return result.value()
 
     def get(

@@ -67,7 +67,7 @@ def wait_until_done(
     pump: Pump, results: Sequence[PendingResult], needed: int, timeout: float | None, *, fails_fast: bool
 ) -> None:
     """Blocks until ``needed`` of the results are done, one has failed if that is enough, or the time is up."""
-    if timeout is None and len(results) == 1 and is_of_threads(results[0]) and pump.wait_for_one(results[0]):
+    if timeout is None and len(results) == 1 and _is_of_threads(results[0]) and pump.wait_for_one(results[0]):
         return
     undone = [result for result in results if result.state == PENDING]
     needed -= len(results) - len(undone)
@@ -89,8 +89,7 @@ def wait_until_done(
                 result.discard_callback(waiter)
 
 
-def is_of_threads(result: PendingResult) -> bool:
-    """Does the pump alone read the answer?"""
+def _is_of_threads(result: PendingResult) -> bool:
     lane = result.lane
     return lane is not None and lane.loop is None and not lane.held
 

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from actorio._model.birth import Birth
     from actorio._model.certificate import DeathCertificate
+    from actorio._transport.lookout import LoopLookout
 
 # How long the last answers have to leave when a threaded actor ends, in seconds.
 _FAREWELL = 1.0
@@ -152,6 +153,17 @@ class Life:
     def _early(self, loop: asyncio.AbstractEventLoop, executor: Executor) -> Callable[[Dispatcher], EarlyEnds]:
         return functools.partial(EarlyEnds, loop, executor, self.birth.cancel_grace, self.runtime.cancel_made_in)
 
+    def _new_server(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        dispatcher: LoopDispatcher | ThreadDispatcher,
+        *,
+        spin: LoopSpin | None = None,
+        lookout: LoopLookout | None = None,
+    ) -> Server:
+        take_back, intake = HERE.holdings.take_back, dispatcher.intake
+        return Server(loop, self.listener, dispatcher.on_requests, take_back, intake, spin, lookout)
+
     def _load(self) -> Executor:
         executor = Executor(self.birth)
         identity = ActorIdentity(
@@ -211,14 +223,7 @@ class Life:
         end = functools.partial(self._end_on_loop, loop)
         dispatcher = LoopDispatcher(loop, executor, self._rules(), watch, end, self._early(loop, executor))
         self.dispatcher = dispatcher
-        self.server = Server(
-            loop,
-            self.listener,
-            dispatcher.on_requests,
-            HERE.holdings.take_back,
-            dispatcher.intake,
-            LoopSpin(loop),
-        )
+        self.server = self._new_server(loop, dispatcher, spin=LoopSpin(loop))
         return dispatcher
 
     def _end_on_loop(self, loop: asyncio.AbstractEventLoop, end: ActorEndsError | None) -> None:
@@ -328,14 +333,7 @@ class Life:
 
     def _serve(self, loop: asyncio.AbstractEventLoop, dispatcher: ThreadDispatcher, rouser: Rouser) -> None:
         rouser.listen(loop)
-        self.server = Server(
-            loop,
-            self.listener,
-            dispatcher.on_requests,
-            HERE.holdings.take_back,
-            dispatcher.intake,
-            lookout=dispatcher.lookout,
-        )
+        self.server = self._new_server(loop, dispatcher, lookout=dispatcher.lookout)
         loop.run_forever()
 
     def _resolve(self, value: Any) -> Any:
